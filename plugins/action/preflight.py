@@ -1,0 +1,45 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._preflight import (
+    check_run,
+    check_variables,
+    load_specification,
+)
+
+
+class ActionModule(ActionBase):
+    """Checks what the user has set, on the controller, for all targeted hosts at once."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Fail with the list of all problems, if there is one."""
+        task_vars = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        self.validate_argument_spec({})
+        specification = load_specification()
+        catalogue = load_catalogue()
+        seen: dict[str, list[str]] = {}
+        for host in task_vars["ansible_play_hosts_all"]:
+            variables = task_vars["hostvars"][host]
+            for problem in check_variables(variables, specification, catalogue):
+                seen.setdefault(problem, []).append(host)
+        # A mistake in a group's variables is one mistake, however many hosts the group has.
+        problems = [
+            problem if len(hosts) == len(task_vars["ansible_play_hosts_all"]) else f"{', '.join(hosts)}: {problem}"
+            for problem, hosts in seen.items()
+        ]
+        problems = check_run(task_vars.get("ansible_run_tags", ()), catalogue) + problems
+        result.update(changed=False, problems=problems)
+        if problems:
+            result.update(failed=True, msg="Nothing was touched. To be put right first:\n- " + "\n- ".join(problems))
+        return result

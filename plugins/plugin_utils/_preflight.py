@@ -1,0 +1,111 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is checked on the controller before a run touches any host."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import Catalogue
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import PREFIX, collection_root
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_files import (
+    ReportError,
+    prepare_directory,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._selection import (
+    SKIP_CONTROLS,
+    WAIVERS_FILE,
+    as_list,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._statements import (
+    StatementError,
+    load_attestations,
+    load_waivers,
+)
+
+ATTESTATIONS_FILE = PREFIX + "attestations_file"
+REPORT_DIR = PREFIX + "report_dir"
+CONTROL_ID = re.compile(r"DC-[A-Z]+-\d+")
+
+
+@functools.lru_cache(maxsize=1)
+def load_specification() -> dict[str, dict[str, Any]]:
+    """Return the options of all entry points of all roles: every variable a user may set."""
+    options: dict[str, dict[str, Any]] = {}
+    for path in sorted(collection_root().glob("roles/*/meta/argument_specs.yml")):
+        for entry_point in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
+            options.update(entry_point.get("options", {}))
+    return options
+
+
+def check_run(run_tags: Iterable[str], catalogue: Catalogue) -> list[str]:
+    """Return what is wrong with the tags of a run: an id that no control has would select nothing, silently."""
+    return [
+        f"--tags {tag}: there is no such control{_meant(tag, catalogue)}"
+        for tag in run_tags
+        if CONTROL_ID.fullmatch(tag) and tag not in catalogue
+    ]
+
+
+def check_variables(
+    variables: Mapping[str, Any], specification: Mapping[str, Mapping[str, Any]], catalogue: Catalogue
+) -> list[str]:
+    """Return what is wrong with the variables of one host, in the order of their names."""
+    problems = []
+    values: dict[str, Any] = {}
+    for name in sorted(key for key in variables if str(key).startswith(PREFIX)):
+        if name not in specification:
+            problems.append(f"unknown variable '{name}'{_meant(name, specification)}")
+            continue
+        try:
+            values[name] = variables[name]
+        except AnsibleUndefinedVariable:
+            continue  # it refers to facts not gathered yet; its role checks it when it is reached
+        except AnsibleError as exc:
+            problems.append(f"variable '{name}' cannot be resolved: {exc}")
+            continue
+        problems.extend(_check_type(name, values[name], specification[name]))
+    if not problems:
+        problems.extend(_check_contents(values, catalogue))
+    return problems
+
+
+def _check_type(name: str, value: Any, option: Mapping[str, Any]) -> list[str]:
+    outcome = ArgumentSpecValidator({name: dict(option)}).validate({name: value})
+    if outcome.error_messages and option.get("no_log"):
+        # Ansible's own words may quote the value.
+        return [f"variable '{name}' is not of the documented form (its value is secret and not shown)"]
+    return [f"variable '{name}': {message}" for message in outcome.error_messages]
+
+
+def _check_contents(values: Mapping[str, Any], catalogue: Catalogue) -> list[str]:
+    problems = [
+        f"{SKIP_CONTROLS}: there is no control '{control}'{_meant(control, catalogue)}"
+        for control in as_list(values.get(SKIP_CONTROLS))
+        if control not in catalogue
+    ]
+    try:
+        if values.get(WAIVERS_FILE):
+            load_waivers(values[WAIVERS_FILE], catalogue)
+        if values.get(ATTESTATIONS_FILE):
+            load_attestations(
+                values[ATTESTATIONS_FILE], [control.id for control in catalogue.values() if control.mode == "attest"]
+            )
+        if values.get(REPORT_DIR):
+            prepare_directory(values[REPORT_DIR])
+    except (StatementError, ReportError) as exc:
+        problems.append(str(exc))
+    return problems
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
+    return f"; did you mean '{close[0]}'?" if close else ""

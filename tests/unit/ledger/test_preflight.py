@@ -1,0 +1,99 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The preflight: what a user gets wrong is named before anything is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleUndefinedVariable
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._preflight import (
+    check_run,
+    check_variables,
+    load_specification,
+)
+
+
+def check(**variables: Any) -> list[str]:
+    return check_variables(
+        {f"atlassian_dc_{name}": value for name, value in variables.items()}, load_specification(), load_catalogue()
+    )
+
+
+def test_no_variable_set_is_fine() -> None:
+    assert check() == []
+    assert check_variables({"other_role_x": 1, "ansible_host": "h"}, load_specification(), load_catalogue()) == []
+
+
+def test_every_shared_variable_of_the_contract_is_known() -> None:
+    shared = (
+        "instances admin_networks proxy_addresses proxy_hosts cluster_peers credentials certificate log_collector "
+        "backup_repository allow_restart skip_controls waivers_file attestations_file report_dir fail_on"
+    )
+    assert {f"atlassian_dc_{name}" for name in shared.split()} <= set(load_specification())
+
+
+def test_a_misspelt_variable_is_named_with_the_one_meant() -> None:
+    (problem,) = check(admin_network=["10.0.0.0/8"])
+    assert "atlassian_dc_admin_network'" in problem
+    assert "did you mean 'atlassian_dc_admin_networks'" in problem
+
+
+@pytest.mark.parametrize("value", ["false", "true", "no", True, 0])
+def test_booleans_may_be_strings(value: Any) -> None:
+    assert check(allow_restart=value) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"allow_restart": "perhaps"}, "atlassian_dc_allow_restart"),
+        ({"admin_networks": {"a": "b"}}, "atlassian_dc_admin_networks"),
+        ({"fail_on": "severe"}, "atlassian_dc_fail_on"),
+        ({"skip_controls": ["DC-DIR-1"]}, "did you mean 'DC-DIR-01'"),
+        ({"instances": [{"product": "jira", "instal_dir": "/opt"}]}, "instal_dir"),
+        ({"waivers_file": "/nonexistent/waivers.yml"}, "/nonexistent/waivers.yml"),
+        ({"report_dir": "/etc/hostname/x"}, "/etc/hostname"),
+    ],
+)
+def test_bad_values_are_named(variables: dict[str, Any], words: str) -> None:
+    problems = check(**variables)
+    assert problems
+    assert words in " ".join(problems)
+
+
+def test_secret_values_are_never_quoted() -> None:
+    problems = check(credentials="hunter2-is-not-a-mapping", backup_repository=["hunter3"])
+    assert len(problems) == 2
+    assert "hunter" not in " ".join(problems)
+
+
+def test_values_that_wait_for_facts_are_left_to_the_role() -> None:
+    class Lazy(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            raise AnsibleUndefinedVariable("ansible_default_ipv4 is undefined")
+
+    variables = Lazy(atlassian_dc_admin_networks="x")
+    assert check_variables(variables, load_specification(), load_catalogue()) == []
+
+
+def test_all_problems_are_listed() -> None:
+    assert len(check(allow_restart="perhaps", nonsense=1, fail_on="x")) == 3
+
+
+def test_an_unknown_control_in_tags_would_select_nothing() -> None:
+    catalogue = load_catalogue()
+    assert check_run(["all", "service_user", "DC-DIR-01", "my-own-tag"], catalogue) == []
+    (problem,) = check_run(["DC-DIR-1O", "DC-DIR-11"], catalogue)
+    assert "DC-DIR-11" in problem
+
+
+def test_a_broken_waivers_file_stops_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "w.yml"
+    path.write_text("waivers: 3\n")
+    (problem,) = check(waivers_file=str(path))
+    assert str(path) in problem
