@@ -1,0 +1,38 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import COLLECTION
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import (
+    ProductDataError,
+    discovery_products,
+)
+
+
+class ActionModule(ActionBase):
+    """Hands the collection's product data to the module, which runs on the target and cannot read it there."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module with the product data added."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        if arguments.get("products") is None:
+            try:
+                arguments["products"] = discovery_products()
+            except ProductDataError as exc:
+                raise AnsibleActionFail(f"the collection's product data is broken: {exc}") from exc
+        result.update(
+            self._execute_module(module_name=f"{COLLECTION}.product_info", module_args=arguments, task_vars=task_vars)
+        )
+        # Half of what verbose output would show is product data nobody asked for.
+        result.get("invocation", {}).get("module_args", {}).pop("products", None)
+        return result

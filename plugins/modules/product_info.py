@@ -1,0 +1,327 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: product_info
+short_description: Finds installed Atlassian Data Center products and how each is set up
+version_added: 1.0.0
+author:
+  - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
+description:
+  - Finds the products of a host from running processes, systemd units, init scripts and known places, with no
+    variable set.
+  - Returns where each is installed, its version, home, unit, accounts, ports, cluster membership and JVM arguments. All
+    other modules and roles of the collection read only this.
+  - Only reads. Files of the products are parsed, never executed, and their XML is refused when it declares entities.
+  - Needs to run as root to see the processes and configuration of other accounts.
+options:
+  instances:
+    description:
+      - Products of this host as the administrator knows them. When set, only these are looked at, and what is left out
+        here is filled in from what is found.
+      - A declared instance that is not on the host is left out and named in RV(ansible_facts.atlassian_dc.problems).
+      - Leave it unset to find the products. An empty list says that there is none.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the instance in reports. The product's name by default.
+        type: str
+      product:
+        description: The product, such as V(jira).
+        type: str
+        required: true
+      install_dir:
+        description: Absolute path of the installation; a symbolic link may lead to it.
+        type: str
+      home_dir:
+        description: Absolute path of the home directory.
+        type: str
+      shared_home_dir:
+        description: Absolute path of the shared home directory of a cluster.
+        type: str
+      unit:
+        description: The systemd unit that starts the product, with or without C(.service).
+        type: str
+      service_account:
+        description: Account the product is to run as. Never root.
+        type: str
+      service_group:
+        description: Group the product is to run as. The primary group of the account by default.
+        type: str
+  products:
+    description:
+      - What is known of each product; filled in from the collection's product data.
+      - There is no need to set it in a task.
+    type: list
+    elements: dict
+extends_documentation_fragment:
+  - atlassian_dc.hardening.attributes
+  - atlassian_dc.hardening.attributes.info_module
+notes:
+  - Products in containers are not looked at.
+seealso:
+  - name: Product data
+    description: Where the knowledge about products lies and how to add to it.
+    link: https://github.com/atlassian-dc-hardening/atlassian_dc.hardening/blob/main/docs/product-data.md
+"""
+
+EXAMPLES = r"""
+- name: Find the installed products
+  atlassian_dc.hardening.product_info:
+
+- name: Show what was found
+  ansible.builtin.debug:
+    var: ansible_facts.atlassian_dc.instances
+
+- name: Look at one product in an unusual place only
+  atlassian_dc.hardening.product_info:
+    instances:
+      - name: tickets
+        product: jira
+        install_dir: /srv/jira/current
+        service_account: jira
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: Facts that later tasks read.
+  returned: always
+  type: dict
+  contains:
+    atlassian_dc:
+      description: What was found on this host.
+      type: dict
+      contains:
+        instances:
+          description: Every product found, sorted by name; the same list as RV(dc_instances).
+          type: list
+          elements: dict
+        unused_installs:
+          description:
+            - Installations that nothing starts while another one of the same product is in use, as upgrades leave them.
+          type: list
+          elements: dict
+          sample: [{product: jira, install_dir: /opt/atlassian/jira-9.12.0}]
+        searched:
+          description: Where products were looked for.
+          type: list
+          elements: str
+          sample: [running processes, /etc/systemd/system, /etc/init.d, /opt/atlassian/jira]
+        problems:
+          description: What could not be read or belongs to no instance.
+          type: list
+          elements: dict
+          sample: [{path: /etc/default/jira, message: is not a regular file}]
+dc_instances:
+  description: Every product found, sorted by name. A value that cannot be known is null.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description:
+        - Report name; the declared one, else the product, with the unit's name appended when a product occurs twice.
+      type: str
+    product:
+      description: The product.
+      type: str
+    version:
+      description: Its version.
+      type: str
+    version_source:
+      description: File the version was read from.
+      type: str
+    install_dir:
+      description: The installation, symbolic links resolved.
+      type: str
+    install_link:
+      description: The installation as configured, when that is a symbolic link.
+      type: str
+    home_dir:
+      description: The home directory, symbolic links resolved.
+      type: str
+    home_source:
+      description: Where the home directory was found, in words.
+      type: str
+    shared_home_dir:
+      description: The shared home directory of a cluster.
+      type: str
+    unit:
+      description: The systemd unit that starts it, one generated from an init script included.
+      type: str
+    unit_path:
+      description: File of the unit.
+      type: str
+    init_script:
+      description: The SysV script that starts it, when there is no native unit.
+      type: str
+    running:
+      description: Whether it runs.
+      type: bool
+    pid:
+      description: Number of the main JVM.
+      type: int
+    running_user:
+      description: Account it runs as.
+      type: str
+    running_uid:
+      description: Number of the account it runs as.
+      type: int
+    unit_user:
+      description: Effective C(User=) of the unit, V(root) when unset.
+      type: str
+    user_file:
+      description: The product's file that names the account, when it exists.
+      type: str
+    user_file_user:
+      description: The account named there.
+      type: str
+    service_account:
+      description: Account it should run as; never root. It may not exist yet.
+      type: str
+    service_group:
+      description: Group it should run as.
+      type: str
+    service_account_source:
+      description: Where the account comes from, in words.
+      type: str
+    http_port:
+      description: Port of the first plain HTTP connector, else of the first HTTPS connector.
+      type: int
+    context_path:
+      description: Path below which the product answers, without a slash at its end.
+      type: str
+    status_url:
+      description: URL of the status page as seen from the host itself.
+      type: str
+    shutdown_port:
+      description: Tomcat's shutdown port; V(-1) when closed.
+      type: int
+    connectors:
+      description: Tomcat's connectors.
+      type: list
+      elements: dict
+      sample:
+        - port: 8080
+          protocol: HTTP/1.1
+          address: null
+          secure: null
+          scheme: null
+          proxy_name: null
+          proxy_port: null
+          ssl: false
+    jvm_arguments:
+      description:
+        - Arguments of the running JVM, else those of the next start, in their order.
+        - Values that look like secrets are replaced by V(********).
+      type: list
+      elements: str
+    start_jvm_arguments:
+      description: Arguments the next start would bring, as far as they can be told without running the start script.
+      type: list
+      elements: str
+    cluster:
+      description: Membership in a cluster; null for a single node. Its C(id) is the same on all nodes of the cluster.
+      type: dict
+      sample: {id: jira-3f2a9c0d1e4b, node_id: node1, shared_home: /mnt/jira-shared}
+    working_dirs:
+      description: Folders of the install tree the product may write. They need not exist.
+      type: list
+      elements: str
+    secret_files:
+      description: Files that hold secrets; shell patterns are possible, and the files need not exist.
+      type: list
+      elements: dict
+      sample: [{path: /var/atlassian/application-data/jira/dbconfig.xml, tree: home}]
+    log_dirs:
+      description: Folders of its logs.
+      type: list
+      elements: str
+    web_root:
+      description: Folder the web application is served from.
+      type: str
+    archive_dirs:
+      description: Folders in which no backup archive may be left.
+      type: list
+      elements: str
+    code_dirs:
+      description: Folders of the homes that hold code the product loads.
+      type: list
+      elements: str
+    problems:
+      description: What could not be found out, and why.
+      type: list
+      elements: dict
+      sample: [{path: /opt/atlassian/jira/conf/server.xml, message: "line 12: not well-formed XML (no element found)"}]
+message:
+  description: What was found, in one line.
+  returned: always
+  type: str
+  sample: "Found jira: Jira 10.3.15 in /opt/atlassian/jira, running as root."
+"""
+
+import os
+import subprocess
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery import DeclarationError, discover
+
+SYSTEMCTL_SECONDS = 20
+
+INSTANCE_OPTIONS: dict = {
+    "name": {"type": "str"},
+    "product": {"type": "str", "required": True},
+    "install_dir": {"type": "str"},
+    "home_dir": {"type": "str"},
+    "shared_home_dir": {"type": "str"},
+    "unit": {"type": "str"},
+    "service_account": {"type": "str"},
+    "service_group": {"type": "str"},
+}
+
+
+def run_command(argv: list[str]) -> str:
+    """Run a command that only reads and return what it prints; raise OSError when that fails or takes too long."""
+    environment = {**os.environ, "LC_ALL": "C", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": ""}
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, timeout=SYSTEMCTL_SECONDS, env=environment, stdin=subprocess.DEVNULL, check=False
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise OSError(f"no answer within {SYSTEMCTL_SECONDS} seconds") from exc
+    if done.returncode != 0:
+        raise OSError(done.stderr.decode("utf-8", "replace").strip()[:500] or f"exit code {done.returncode}")
+    return done.stdout.decode("utf-8", "replace")
+
+
+def main() -> None:
+    """Look at the host and return what was found."""
+    module = AnsibleModule(
+        argument_spec={
+            "instances": {"type": "list", "elements": "dict", "options": INSTANCE_OPTIONS},
+            "products": {"type": "list", "elements": "dict"},
+        },
+        supports_check_mode=True,
+    )
+    if not module.params["products"]:
+        module.fail_json(
+            msg="products is empty: call the module by its full name, atlassian_dc.hardening.product_info, so that the "
+            "collection's product data is added to its arguments"
+        )
+    try:
+        found = discover(module.params["products"], declared=module.params["instances"], run=run_command)
+    except DeclarationError as exc:
+        module.fail_json(msg=f"atlassian_dc_instances: {exc}")
+    message = found.pop("message")
+    module.exit_json(
+        changed=False, ansible_facts={"atlassian_dc": found}, dc_instances=found["instances"], message=message
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every product file keeps the rules: the schema, and no value without a source."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils import _products as products
+
+FILES = sorted(products.products_folder().glob("*.yml"))
+
+
+def load(path: Path) -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return data
+
+
+def schema() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((products.products_folder() / "schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(data)
+    return data
+
+
+def complaints(data: dict[str, Any]) -> list[str]:
+    found = jsonschema.Draft202012Validator(schema()).iter_errors(data)
+    return [f"{'.'.join(str(part) for part in error.absolute_path)}: {error.message}" for error in found]
+
+
+@pytest.fixture
+def jira() -> dict[str, Any]:
+    return load(products.products_folder() / "jira.yml")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+class TestEveryFile:
+    def test_matches_schema(self, path: Path) -> None:
+        assert complaints(load(path)) == []
+
+    def test_no_value_without_source(self, path: Path) -> None:
+        assert products.check(load(path), path.name) == []
+
+    def test_is_named_like_its_product(self, path: Path) -> None:
+        assert load(path)["product"] == path.stem
+
+    def test_patterns_compile(self, path: Path) -> None:
+        data = products.plain({key: value for key, value in load(path).items() if key != "sources"})
+        for entry in data["version"]:
+            if "pattern" in entry:
+                assert "version" in re.compile(entry["pattern"]).groupindex
+        for entry in [*data["jvm"]["dangerous"], *data["jvm"].get("dangerous_properties", [])]:
+            re.compile(entry["match"])
+
+    def test_every_log_format_is_described_or_common(self, path: Path) -> None:
+        data = products.plain({key: value for key, value in load(path).items() if key != "sources"})
+        kinds = {entry["kind"] for entry in data["logs"]}
+        assert {"security", "audit", "access", "application"} & kinds
+        judged = {entry["format"] for entry in data["logs"] if entry["kind"] in ("security", "audit", "access")}
+        assert judged <= set(data["log_formats"])
+
+    def test_minimum_versions_belong_to_known_cycles(self, path: Path) -> None:
+        lifecycle = products.plain(load(path)["lifecycle"])
+        cycles = {entry["cycle"] for entry in lifecycle["cycles"]}
+        for entry in lifecycle["minimum_versions"]:
+            assert entry["cycle"] in cycles
+            assert entry["version"].startswith(entry["cycle"] + ".")
+
+
+def test_there_is_a_file() -> None:
+    assert FILES
+
+
+class TestCheck:
+    @pytest.mark.parametrize(
+        ("change", "complaint"),
+        [
+            (lambda data: data["install"].update(web_root="x"), "install.web_root: a value without a source"),
+            (lambda data: data["install"]["web_root"].pop("source"), "web_root.value: a value without a source"),
+            (lambda data: data["install"]["web_root"].update(source="nobody"), "there is no source 'nobody'"),
+            (lambda data: data["install"]["web_root"].update(source=[]), "a value without a source"),
+            (lambda data: data["install"]["web_root"].pop("value"), "a source without a value"),
+            (lambda data: data["install"]["paths"].append("/opt/x"), "a value without a source"),
+            (lambda data: data["install"].update(paths={}), "install.paths: is empty"),
+            (lambda data: data.update(edition={"unknown": "which"}), "consequence must say something"),
+            (lambda data: data.update(edition={"unknown": "a", "consequence": "b", "value": 1}), "does not belong"),
+            (lambda data: data["sources"].update(spare=data["sources"]["helm"]), "is used by no value"),
+            (lambda data: data["sources"]["helm"].update(confidence="memory"), "confidence must be one of"),
+            (lambda data: data["sources"]["helm"].update(url="http://x"), "url must be an https address"),
+            (lambda data: data["sources"]["helm"].pop("title"), "title is missing"),
+            (lambda data: data.update(schema_version=2), "schema_version must be 1"),
+            (lambda data: data.pop("product"), "product is missing"),
+        ],
+    )  # fmt: skip
+    def test_finds_what_breaks_the_rule(self, jira: dict[str, Any], change: Any, complaint: str) -> None:
+        change(jira)
+        assert complaint in "; ".join(products.check(jira, "jira.yml"))
+
+    @pytest.mark.parametrize("data", [None, [], "x", {"sources": []}])
+    def test_refuses_other_forms(self, data: Any) -> None:
+        assert products.check(data, "x.yml")
+
+
+class TestSchema:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda data: data["install"].update(web_rot={"value": "x", "source": "helm"}),
+            lambda data: data["http"]["default_port"].update(value="8080"),
+            lambda data: data["ports"][0].update({"from": "everybody"}),
+            lambda data: data["secret_files"][0].update(path="/etc/passwd"),
+            lambda data: data["secret_files"][0].update(path="../../etc/passwd"),
+            lambda data: data["install"]["paths"][0].update(path="opt/jira"),
+            lambda data: data["version"][0].update(kind="guess"),
+            lambda data: data.pop("lifecycle"),
+            lambda data: data["rest"]["status"].update(method="SEND"),
+        ],
+    )
+    def test_finds_mistakes(self, jira: dict[str, Any], change: Any) -> None:
+        change(jira)
+        assert complaints(jira)
+
+
+class TestPlain:
+    def test_takes_annotations_off(self) -> None:
+        data = {
+            "a": {"value": [1, 2], "source": "s"},
+            "b": {"path": "x", "source": ["s", "t"], "note": "n", "versions": "9+", "confidence": "documented"},
+            "c": {"unknown": "what", "consequence": "so"},
+            "d": [{"path": "y", "source": "s"}, {"unknown": "what", "consequence": "so"}],
+            "e": {"f": {"value": None, "source": "s"}},
+        }
+        assert products.plain(data) == {
+            "a": [1, 2],
+            "b": {"path": "x"},
+            "c": None,
+            "d": [{"path": "y"}],
+            "e": {"f": None},
+        }
+
+    def test_product_data_has_no_source_left(self) -> None:
+        text = json.dumps(products.product_data("jira"))
+        assert '"source"' not in text
+        assert '"sources"' not in text
+        assert "https://" not in text
+
+    def test_discovery_gets_only_what_it_reads(self) -> None:
+        for data in products.discovery_products():
+            assert set(data) <= set(products.DISCOVERY_SECTIONS)
+            assert "rest" not in data
+
+    def test_unknown_product(self) -> None:
+        with pytest.raises(products.ProductDataError, match=r"no such product: 'jirra'; known are .*jira"):
+            products.product_data("jirra")
+
+
+class TestLoad:
+    def write(self, folder: Path, name: str, data: Any) -> None:
+        (folder / name).write_text(data if isinstance(data, str) else yaml.safe_dump(data), encoding="utf-8")
+
+    def test_reads_a_folder(self, tmp_path: Path, jira: dict[str, Any]) -> None:
+        self.write(tmp_path, "jira.yml", jira)
+        assert list(products.load_products(tmp_path)) == ["jira"]
+
+    def test_names_file_and_place(self, tmp_path: Path, jira: dict[str, Any]) -> None:
+        broken = copy.deepcopy(jira)
+        del broken["user"]["default"]["source"]
+        self.write(tmp_path, "jira.yml", broken)
+        with pytest.raises(products.ProductDataError, match=r"jira\.yml: user\.default\.value: a value without"):
+            products.load_products(tmp_path)
+
+    def test_product_has_to_match_the_file(self, tmp_path: Path, jira: dict[str, Any]) -> None:
+        self.write(tmp_path, "other.yml", jira)
+        with pytest.raises(products.ProductDataError, match="product must be 'other' like the file, found 'jira'"):
+            products.load_products(tmp_path)
+
+    @pytest.mark.parametrize("text", ["a: [", "!!python/object:os.system {}", "\x00"])
+    def test_no_yaml(self, tmp_path: Path, text: str) -> None:
+        self.write(tmp_path, "jira.yml", text)
+        with pytest.raises(products.ProductDataError, match=r"jira\.yml"):
+            products.load_products(tmp_path)
+
+    def test_empty_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(products.ProductDataError, match="there is no product file"):
+            products.load_products(tmp_path)
+
+
+class TestJira:
+    """Facts the collection stands on; a change here is a change of behaviour."""
+
+    def test_working_dirs(self) -> None:
+        paths = [entry["path"] for entry in products.product_data("jira")["install"]["working_dirs"]]
+        assert paths == ["logs", "temp", "work", "conf/Catalina"]
+
+    @pytest.mark.parametrize(
+        ("argument", "dangerous"),
+        [
+            ("-Djira.websudo.is.disabled=true", True),
+            ("-Djira.websudo.is.disabled=false", False),
+            ("-Djira.maximum.authentication.attempts.allowed=99999", True),
+            ("-Djira.maximum.authentication.attempts.allowed=", True),
+            ("-Djira.maximum.authentication.attempts.allowed=3", False),
+            ("-Dcom.atlassian.plugins.authentication.basic.auth.filter.force.allow=true", True),
+            ("-Datlassian.recovery.password=********", True),
+            ("-agentlib:jdwp=transport=dt_socket,server=y,address=*:5005", True),
+            ("-Xrunjdwp:transport=dt_socket", True),
+            ("-agentpath:/usr/lib/libjdwp.so=server=y", True),
+            ("-agentlib:hprof", False),
+            ("-Dupm.plugin.upload.enabled=true", True),
+            ("-Xmx2g", False),
+        ],
+    )
+    def test_dangerous_arguments(self, argument: str, dangerous: bool) -> None:
+        patterns = [entry["match"] for entry in products.product_data("jira")["jvm"]["dangerous"]]
+        assert any(re.fullmatch(pattern, argument) for pattern in patterns) == dangerous
+
+    @pytest.mark.parametrize(
+        ("uri", "denied"),
+        [
+            ("/s/x/_/download/resources/jira.webresources:color-picker-popup/images/..::..::WEB-INF::web.xml", True),
+            ("/s/x/_/download/resources/a:b/images/..%3a%3a..%3a%3aWEB-INF", True),
+            ("/s/x/%252e%252e%252fWEB-INF", True),
+            ("/s/x/_/download/batch/jira.webresources:a/b.js?locale=en", False),
+            ("/browse/ABC-1", False),
+            ("/secure/attachment/1/file..name.txt", False),
+        ],
+    )
+    def test_deny_pattern(self, uri: str, denied: bool) -> None:
+        assert bool(re.match(products.product_data("jira")["web"]["deny_pattern"], uri)) == denied
+
+    def test_ready_state(self) -> None:
+        states = products.product_data("jira")["http"]["states"]
+        assert [entry["state"] for entry in states if entry["ready"]] == ["RUNNING"]
