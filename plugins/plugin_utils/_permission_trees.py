@@ -1,0 +1,470 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The permission policy: from what discovery found to the trees and rules ``tree_permissions`` judges."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+INSTALL = "DC-DIR-01"
+WORKING = "DC-DIR-02"
+HOME = "DC-DIR-03"
+SECRETS = "DC-DIR-04"
+TRAITS = "DC-DIR-05"
+ARCHIVES = "DC-DIR-06"
+LOGS = "DC-LOG-04"
+
+# The vendor's own automation sets u=rwX,g=rX,o=rX on the install tree and u=rwX,g=rX,o= on what the product writes. The
+# expressions below ask for the same bits at most, and at least for what the product needs: stricter modes survive.
+INSTALL_MODE = "u+rX,go-w"
+CLOSED_MODE = "u+rwX,g-w,o-rwx"
+SHARED_DIRECTORY_MODE = "u+rX,g+rX,g-w,o-rwx"  # secrets of the install tree: the product reads them through its group
+SHARED_FILE_MODE = "u+r,g+r,a-x,g-w,o-rwx"
+SHARED_SCRIPT_MODE = "u+r,g+rX,g-w,o-rwx"
+PRIVATE_DIRECTORY_MODE = "u+rwX,go-rwx"
+PRIVATE_FILE_MODE = "u+r,a-x,go-rwx"
+
+DUMPS = (
+    "*.bak",
+    "*.dmp",
+    "*.dump",
+    "*.pgdump",
+    "*.sql.bz2",
+    "*.sql.gz",
+    "*.sql.xz",
+    "*.sql.zst",
+    "*.tar",
+    "*.tar.bz2",
+    "*.tar.gz",
+    "*.tar.xz",
+    "*.tar.zst",
+    "*.tbz2",
+    "*.tgz",
+    "*.txz",
+    "*~",
+)
+"""Names of backups and dumps that no product ships anywhere in its web application."""
+
+ARCHIVE_NAMES = (*DUMPS, "*.7z", "*.rar", "*.sql", "*.zip")
+"""Names of backups, wherever nothing of the product has such names."""
+
+KEYS = ("*.kdbx", "*.p12", "*.pfx", "*.ppk", "id_dsa", "id_ecdsa", "id_ed25519", "id_rsa")
+"""Names of private keys that no product ships anywhere in its web application."""
+
+KEY_NAMES = (*KEYS, "*.jks", "*.key", "*.keystore", "*.pem", ".env")
+"""Names of files that hold keys or passwords, wherever nothing of the product has such names."""
+
+
+class SettingsError(ValueError):
+    """A setting of the role that cannot be used; says which and why."""
+
+
+def below(path: str, root: str) -> str | None:
+    """Return a path relative to a root ("" for the root itself), None when it lies elsewhere."""
+    root = root.rstrip("/")
+    path = path.rstrip("/")
+    if path == root:
+        return ""
+    return path[len(root) + 1 :] if path.startswith(f"{root}/") else None
+
+
+def literal(path: str) -> str:
+    """Return a pattern that matches just this path."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
+
+
+def _join(prefix: str, pattern: str) -> str:
+    if not prefix:
+        return pattern
+    return prefix if pattern == "." else f"{prefix}/{pattern}"
+
+
+def _both(relative: str) -> list[str]:
+    """Return the patterns of a folder and everything below it."""
+    return [relative or ".", _join(relative, "**")]
+
+
+class _Root:
+    """A folder with a policy of its own: the install tree, a home, or a folder of a home that lies elsewhere."""
+
+    def __init__(self, kind: str, name: str, path: str) -> None:
+        self.kind = kind
+        self.name = name
+        self.path = path.rstrip("/") or "/"
+
+
+def _paths(values: Any) -> list[str]:
+    return [value for value in values or [] if value]
+
+
+class _Instance:
+    """Builds the trees of one instance."""
+
+    def __init__(self, instance: dict[str, Any]) -> None:
+        self.instance = instance
+        self.name: str = instance["name"]
+        self.account: str | None = instance.get("service_account")
+        self.group: str | None = instance.get("service_group") or self.account
+        self.install: str | None = instance.get("install_dir")
+        self.home: str | None = instance.get("home_dir")
+        self.logs = _paths(instance.get("log_dirs"))
+        self.working = _paths(instance.get("working_dirs"))
+        self.secrets = _paths([secret.get("path") for secret in instance.get("secret_files") or []])
+        self.archive_dirs = _paths(instance.get("archive_dirs"))
+        self.web_root: str | None = instance.get("web_root")
+        self.roots = self._roots()
+
+    def _roots(self) -> list[_Root]:
+        """Return the folders with a policy of their own, each once."""
+        found: list[_Root] = []
+
+        def add(kind: str, name: str, path: str | None) -> None:
+            if path and all(root.path != path.rstrip("/") for root in found):
+                found.append(_Root(kind, name, path))
+
+        add("install", "install tree", self.install)
+        add("home", "home", self.home)
+        add("home", "shared home", self.instance.get("shared_home_dir"))
+        for kind, name, paths in (("working", "working folder", self.working), ("log", "log folder", self.logs)):
+            for path in paths:
+                if all(below(path, root.path) is None for root in found):
+                    add(kind, name, path)
+        return found
+
+    def _owned(self) -> dict[str, Any]:
+        """Return owner and group of what the product writes."""
+        return {
+            "owner": [self.account] if self.account else None,
+            "group": [self.group] if self.group else None,
+        }
+
+    def _rule(self, control: str, paths: list[str] | None, **more: Any) -> dict[str, Any]:
+        rule = {"control": control, **more}
+        if paths is not None:
+            rule["paths"] = paths
+        return {key: value for key, value in rule.items() if value is not None}
+
+    def _closed(self, control: str, paths: list[str]) -> dict[str, Any]:
+        return self._rule(control, paths, directory_mode=CLOSED_MODE, file_mode=CLOSED_MODE, **self._owned())
+
+    def _innermost(self, path: str) -> _Root | None:
+        holders = [root for root in self.roots if below(path, root.path) is not None]
+        return max(holders, key=lambda root: len(root.path), default=None)
+
+    def _block(self, root: _Root, prefix: str) -> list[dict[str, Any]]:
+        """Return the rules of one root, most specific first, with patterns relative to the tree that holds it."""
+
+        def mine(paths: Iterable[str], as_pattern: bool = False) -> list[str]:
+            result = []
+            for path in paths:
+                if self._innermost(path) is root:
+                    relative = below(path, root.path) or ""
+                    result.append(_join(prefix, (relative if as_pattern else literal(relative)) or "."))
+            return result
+
+        rules: list[dict[str, Any]] = []
+        install = root.kind == "install"
+        secrets = mine(self.secrets, as_pattern=True)
+        if secrets:
+            if install:
+                scripts = [path for path in secrets if path.endswith(".sh") or "bin" in path.split("/")[:-1]]
+                others = [path for path in secrets if path not in scripts]
+                for paths, mode in ((scripts, SHARED_SCRIPT_MODE), (others, SHARED_FILE_MODE)):
+                    if paths:
+                        rules.append(
+                            self._rule(
+                                SECRETS,
+                                paths,
+                                owner=["root"],
+                                group=[self.group] if self.group else None,
+                                directory_mode=SHARED_DIRECTORY_MODE,
+                                file_mode=mode,
+                                readers=False,
+                            )
+                        )
+            else:
+                rules.append(
+                    self._rule(
+                        SECRETS,
+                        secrets,
+                        directory_mode=PRIVATE_DIRECTORY_MODE,
+                        file_mode=PRIVATE_FILE_MODE,
+                        readers=False,
+                        **self._owned(),
+                    )
+                )
+        logs = mine(self.logs)
+        if logs:
+            rules.append(self._closed(LOGS, [_join("" if path == "." else path, "**") for path in logs]))
+        working = mine(self.working)
+        if install:
+            # A log folder of the install tree is a folder the product writes, also when it is not listed as one.
+            working += [path for path in logs if path not in working]
+        if working:
+            patterns = [pattern for path in working for pattern in _both("" if path == "." else path)]
+            rules.append(self._closed(WORKING, list(dict.fromkeys(patterns))))
+        if install:
+            rules.append(
+                self._rule(
+                    INSTALL,
+                    _both(prefix),
+                    owner=["root"],
+                    group=list(dict.fromkeys(["root", *([self.group] if self.group else [])])),
+                    directory_mode=INSTALL_MODE,
+                    file_mode=INSTALL_MODE,
+                    readable_by_service=True,
+                )
+            )
+        else:
+            control = {"home": HOME, "working": WORKING, "log": LOGS}[root.kind]
+            rules.append(self._closed(control, _both(prefix)))
+        return rules
+
+    def _archives(self, outer: _Root) -> list[dict[str, Any]]:
+        """Return the names that should not occur below a tree."""
+        result = []
+        if self.web_root:
+            inside = below(self.web_root, outer.path)
+            if inside is not None:
+                prefix = literal(inside)
+                result.append(self._web_root_names(prefix))
+                result.append(self._web_inf_names(prefix))
+        for path in self.archive_dirs:
+            inside = below(path, outer.path)
+            if inside is not None:
+                names = [_join(literal(inside), f"**/{name}") for name in ARCHIVE_NAMES]
+                result.append({"control": ARCHIVES, "paths": names})
+        return result
+
+    def _secret_names(self) -> list[str]:
+        """Return the names of secret files of the homes, and of copies of them, that never belong in the web root."""
+        names = []
+        for path in self.secrets:
+            if self.install is None or below(path, self.install) is None:
+                name = posixpath.basename(path)
+                if not re.search(r"[*?\[]", name):
+                    names += [name, f"{name}.*"]
+        return list(dict.fromkeys(names))
+
+    def _web_root_names(self, prefix: str) -> dict[str, Any]:
+        names = (*ARCHIVE_NAMES, *KEY_NAMES, *self._secret_names())
+        inner = [_join(prefix, f"{folder}/**") for folder in ("WEB-INF", "META-INF")]
+        return {"control": ARCHIVES, "paths": [_join(prefix, f"**/{name}") for name in names], "except": inner}
+
+    def _web_inf_names(self, prefix: str) -> dict[str, Any]:
+        """Return what should not be in WEB-INF, where products ship archives, key stores and scripts of their own.
+
+        It is not served, but file reading flaws have opened it before. Files of the same name as a secret one are part
+        of some products in WEB-INF/classes.
+        """
+        secrets = self._secret_names()
+        names = (*DUMPS, *KEYS, *secrets)
+        paths = [_join(prefix, f"{folder}/**/{name}") for folder in ("WEB-INF", "META-INF") for name in names]
+        shipped = [_join(prefix, f"WEB-INF/classes/{name}") for name in secrets if not name.endswith(".*")]
+        return {"control": ARCHIVES, "paths": paths, "except": shipped}
+
+    def _hold(self) -> str | None:
+        """Return why nothing may change before a restart, None when it may."""
+        uid = self.instance.get("running_uid")
+        user = self.instance.get("running_user")
+        if not self.instance.get("running") or uid in (None, 0) or user == self.account:
+            return None
+        return (
+            f"{self.name} runs as {user} and would lose access to its files; "
+            f"it has to be restarted as {self.account} first"
+        )
+
+    def _tree(self, outer: _Root | None, name: str, **more: Any) -> dict[str, Any]:
+        tree = {
+            "path": outer.path if outer else None,
+            "name": name,
+            "instance": self.name,
+            "service_account": self.account,
+            "service_group": self.group,
+            "hold": self._hold(),
+            **more,
+        }
+        return {key: value for key, value in tree.items() if value is not None}
+
+    def trees(self) -> list[dict[str, Any]]:
+        """Return the trees: each outermost folder once, with the rules of all that lies in it."""
+        result = []
+        outermost = [
+            root
+            for root in self.roots
+            if not any(other is not root and below(root.path, other.path) for other in self.roots)
+        ]
+        for outer in outermost:
+            inner = [root for root in self.roots if below(root.path, outer.path) is not None]
+            inner.sort(key=lambda root: (-root.path.count("/"), root.path))
+            rules = [rule for root in inner for rule in self._block(root, literal(below(root.path, outer.path) or ""))]
+            links = []
+            for root in inner:
+                prefix = literal(below(root.path, outer.path) or "")
+                if root.kind == "home":
+                    links.append(_join(prefix, "*"))
+            for path in (*self.working, *self.logs):
+                relative = below(path, outer.path)
+                if relative:
+                    links.append(literal(relative))
+            links += [relative for relative in (below(path, outer.path) for path in self.secrets) if relative]
+            result.append(
+                self._tree(
+                    outer,
+                    outer.name,
+                    rules=rules,
+                    trait_control=TRAITS,
+                    archives=self._archives(outer),
+                    links=list(dict.fromkeys(links)),
+                )
+            )
+        return result + self._elsewhere(outermost) + self._unknown()
+
+    def _elsewhere(self, outermost: Sequence[_Root]) -> list[dict[str, Any]]:
+        """Return small trees for what lies in none of the others."""
+        result = []
+        for path in self.secrets:
+            if all(below(path, root.path) is None for root in outermost):
+                folder, name = posixpath.split(path)
+                while re.search(r"[*?\[]", folder):
+                    folder, first = posixpath.split(folder)
+                    name = f"{first}/{name}"
+                rule = self._rule(
+                    SECRETS,
+                    [name],
+                    directory_mode=PRIVATE_DIRECTORY_MODE,
+                    file_mode=PRIVATE_FILE_MODE,
+                    readers=False,
+                    **self._owned(),
+                )
+                result.append(
+                    self._tree(
+                        _Root("secret", "", folder),
+                        "folder of secret files",
+                        rules=[rule],
+                        links=[name],
+                        recurse="/" in name,
+                        required=False,
+                    )
+                )
+        for path in self.archive_dirs:
+            if all(below(path, root.path) is None for root in outermost):
+                names = {"control": ARCHIVES, "paths": [f"**/{name}" for name in ARCHIVE_NAMES]}
+                result.append(self._tree(_Root("archive", "", path), "backup folder", archives=[names], required=False))
+        for root in self.roots:
+            parent = posixpath.dirname(root.path)
+            if root.kind == "home" and parent not in ("", "/"):
+                names = {"control": ARCHIVES, "paths": list(ARCHIVE_NAMES)}
+                result.append(
+                    self._tree(
+                        _Root("parent", "", parent), f"folder beside the {root.name}", archives=[names], recurse=False
+                    )
+                )
+        return result
+
+    def _unknown(self) -> list[dict[str, Any]]:
+        """Return trees without a path for what discovery could not find, so that its controls do not pass unseen."""
+        result = []
+        for known, name, controls in (
+            (self.install, "install tree", [INSTALL]),
+            (self.home, "home", [HOME, ARCHIVES]),
+            (self.working, "list of working folders", [WORKING]),
+            (self.secrets, "list of secret files", [SECRETS]),
+            (self.logs, "list of log folders", [LOGS]),
+            (self.web_root, "web root", [ARCHIVES]),
+        ):
+            if not known:
+                result.append(self._tree(None, name, rules=[{"control": control} for control in controls]))
+        return result
+
+
+def _checked_readers(readers: Any) -> list[dict[str, Any]]:
+    if not isinstance(readers, list):
+        raise SettingsError(f"readers must be a list, not {type(readers).__name__}")
+    for reader in readers:
+        if not isinstance(reader, dict) or bool(reader.get("user")) == bool(reader.get("group")):
+            raise SettingsError(f"a reader needs a user or a group, one of both: {reader!r}")
+        unknown = set(reader) - {"user", "group", "paths"}
+        if unknown:
+            raise SettingsError(f"a reader has no {', '.join(sorted(unknown))}: {reader!r}")
+        paths = reader.get("paths") or []
+        if not isinstance(paths, list) or not all(isinstance(path, str) and path.startswith("/") for path in paths):
+            raise SettingsError(f"the paths of a reader must be a list of absolute paths: {reader!r}")
+    return readers
+
+
+def _checked_exceptions(exceptions: Any) -> list[dict[str, Any]]:
+    if not isinstance(exceptions, list):
+        raise SettingsError(f"exceptions must be a list, not {type(exceptions).__name__}")
+    for exception in exceptions:
+        if not isinstance(exception, dict) or set(exception) != {"path", "reason"}:
+            raise SettingsError(f"an exception needs a path and a reason, nothing else: {exception!r}")
+        if not isinstance(exception["path"], str) or not exception["path"].startswith("/"):
+            raise SettingsError(f"the path of an exception must be absolute: {exception!r}")
+        if not exception["reason"]:
+            raise SettingsError(f"an exception needs a reason: {exception!r}")
+    return exceptions
+
+
+def _reader_of(reader: dict[str, Any], path: str) -> dict[str, Any] | None:
+    """Return a reader with its paths relative to a tree, None when it has none there."""
+    account = {key: reader[key] for key in ("user", "group") if reader.get(key)}
+    if not reader.get("paths"):
+        return account
+    patterns: list[str] = []
+    for wanted in reader["paths"]:
+        if below(path, wanted) is not None:
+            patterns += [".", "**"]
+        else:
+            relative = below(wanted, path)
+            if relative is not None:
+                patterns += _both(relative)
+    return {**account, "paths": list(dict.fromkeys(patterns))} if patterns else None
+
+
+def permission_trees(
+    instances: Any, readers: Any = None, exceptions: Any = None, cross_file_systems: bool = False
+) -> list[dict[str, Any]]:
+    """Return the trees ``tree_permissions`` is to judge.
+
+    Args:
+        instances: what discovery found.
+        readers: accounts that keep read access, each a ``user`` or ``group``; without ``paths``, all but secrets.
+        exceptions: places to leave alone; each a ``path``, which may hold patterns, and a ``reason``.
+        cross_file_systems: enter other file systems and network mounts.
+
+    Raises:
+        SettingsError: a setting that cannot be used.
+
+    """
+    readers = _checked_readers(readers or [])
+    exceptions = _checked_exceptions(exceptions or [])
+    if not isinstance(instances, list):
+        raise SettingsError(f"instances must be a list, not {type(instances).__name__}")
+    trees = [tree for instance in instances for tree in _Instance(instance).trees()]
+    walked = [(tree["instance"], tree["path"]) for tree in trees if tree.get("path") and tree.get("rules")]
+    for tree in trees:
+        path = tree.get("path")
+        if not path:
+            continue
+        tree["cross_file_systems"] = bool(cross_file_systems)
+        if tree.get("rules"):
+            tree["readers"] = [found for found in (_reader_of(reader, path) for reader in readers) if found]
+        left_out = []
+        for exception in exceptions:
+            if below(path, exception["path"]) is not None:
+                left_out.append({"path": ".", "reason": exception["reason"]})
+            else:
+                relative = below(exception["path"], path)
+                if relative:
+                    left_out.append({"path": relative, "reason": exception["reason"]})
+        for name, other in walked:
+            relative = below(other, path)
+            if name != tree["instance"] and relative and tree.get("recurse", True):
+                left_out.append({"path": literal(relative), "reason": f"judged with {name}"})
+        tree["exceptions"] = left_out
+    return trees
