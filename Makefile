@@ -1,0 +1,45 @@
+# Everything a contributor runs. Needs git, make and Python 3.11 or newer; 'make setup' gets the rest.
+
+# The first of these that really runs and is new enough: a version manager may put programs into PATH that only fail.
+PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 /usr/bin/python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
+RUN = $(PYTHON) tests/run.py
+
+.PHONY: help setup demo test lint unit molecule fidelity clean distclean python
+.DEFAULT_GOAL := help
+
+help: ## Show this help
+	@echo "Usage: make TARGET"
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile | expand -t 14
+
+python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "No Python 3.11 or newer found. On Debian 12 or newer: apt-get install python3; or say make PYTHON=/path/to/python3" >&2; \
+		exit 1; fi
+
+setup: python ## Install system packages, the Python environment .venv and the images of the test hosts
+	@$(RUN) setup
+
+demo: setup ## Audit an unhardened Jira on a test host, harden it, audit it again
+	@$(PYTHON) tests/demo.py
+
+test: python ## Run everything: lint, unit, molecule, fidelity
+	@$(RUN) test
+
+lint: python ## Run ansible-lint, ruff, mypy and yamllint
+	@$(RUN) lint
+
+unit: python ## Run the unit tests
+	@$(RUN) unit
+
+molecule: python ## Run the Molecule scenarios on test hosts
+	@$(RUN) molecule
+
+fidelity: python ## Run the mutation and check-mode proofs on test hosts
+	@$(RUN) fidelity
+
+clean: python ## Remove all test hosts and results, keep what setup made
+	@$(RUN) clean
+
+distclean: python ## Remove everything make has made, images and .venv too
+	@$(RUN) distclean

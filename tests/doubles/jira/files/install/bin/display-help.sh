@@ -1,0 +1,3 @@
+#!/bin/bash
+echo "Usage: start-jira.sh [-fg]"
+echo "    -fg    Start Jira in the foreground"

@@ -1,0 +1,469 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Groups of hosts: each has its own network, SSH keys and inventory, so that several can exist at once."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import ipaddress
+import json
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .images import DEFAULT_DISTRIBUTION, Apt, Images
+from .podman import NETWORK_PREFIX, SYSTEM_PATH, Podman
+from .progress import HostsError, say
+
+DEFAULT_IMAGE = "jira"
+DEFAULT_GROUP = "default"
+NAME = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
+# Hosts get addresses out of these networks, one /24 for each group.
+NETWORKS = [ipaddress.IPv4Network(f"{NETWORK_PREFIX}{number}.0/24") for number in range(256)]
+FIRST_ADDRESS = 10
+START_SECONDS = 90
+READY_SECONDS = 120
+
+
+@dataclass
+class Host:
+    """One host of a group."""
+
+    name: str
+    image: str = DEFAULT_IMAGE
+    distribution: str = DEFAULT_DISTRIBUTION
+    address: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Host:
+        """Read NAME[=IMAGE[:DISTRIBUTION]]."""
+        name, _, rest = text.partition("=")
+        image, _, distribution = rest.partition(":")
+        if not NAME.match(name):
+            raise HostsError(f"'{name}' is no host name: lower case letters, digits and '-', starting with a letter.")
+        return cls(name, image or DEFAULT_IMAGE, distribution or DEFAULT_DISTRIBUTION)
+
+
+class AddressTakenError(Exception):
+    """Podman believes that an address is in use."""
+
+    def __init__(self, address: str) -> None:
+        """Only keeps the address."""
+        super().__init__(address)
+        self.address = address
+
+
+class Group:
+    """A named set of hosts; everything about it lies in one folder."""
+
+    def __init__(self, name: str = DEFAULT_GROUP, podman: Podman | None = None) -> None:
+        """Nothing is started or read before it is asked for."""
+        if not NAME.match(name):
+            raise HostsError(f"'{name}' is no group name: lower case letters, digits and '-', starting with a letter.")
+        self.name = name
+        self.podman = podman or Podman()
+        self.images = Images(self.podman)
+        self.dir = self.podman.state / "groups" / name
+        self.inventory = self.dir / "inventory.yml"
+        self.key = self.dir / "id_ed25519"
+        self.known_hosts = self.dir / "known_hosts"
+        self.ssh_config = self.dir / "ssh_config"
+        # Sockets of kept SSH connections: under /run, as their path must be short.
+        self.control_dir = self.podman.run_dir / f"ssh-{name}"
+
+    @property
+    def network(self) -> str:
+        """Name of the group's network; empty when it has none."""
+        path = self.dir / "network"
+        return path.read_text().strip() if path.is_file() else ""
+
+    @staticmethod
+    def existing(podman: Podman) -> list[str]:
+        """Names of the groups that have a folder."""
+        return sorted(path.parent.name for path in (podman.state / "groups").glob("*/hosts.json"))
+
+    # State
+
+    def hosts(self) -> dict[str, Host]:
+        """Hosts this group was told to have, running or not."""
+        try:
+            known = json.loads((self.dir / "hosts.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return {name: Host(**values) for name, values in known.items()}
+
+    def _save(self, hosts: dict[str, Host]) -> None:
+        self.dir.mkdir(parents=True, exist_ok=True)
+        new = self.dir / "hosts.json.new"
+        new.write_text(json.dumps({name: asdict(host) for name, host in hosts.items()}, indent=2) + "\n")
+        new.rename(self.dir / "hosts.json")
+
+    def container(self, name: str) -> str:
+        """Name of a host's container."""
+        return f"{self.name}-{name}"
+
+    def state(self, name: str) -> str:
+        """Return what podman says of a host: running, exited, …; `gone` when there is none."""
+        done = self.podman.run("container", "inspect", "--format={{.State.Status}}", self.container(name), check=False)
+        return done.stdout.decode().strip() if done.returncode == 0 else "gone"
+
+    # Starting
+
+    def up(self, wanted: Sequence[Host], fresh: bool = False) -> None:
+        """Start hosts in parallel. Those that run already stay as they are, unless `fresh`."""
+        for host in wanted:
+            self.images.recipe(host.image, host.distribution)
+        if len({host.name for host in wanted}) != len(wanted):
+            raise HostsError("The same host is named twice.")
+        self.podman.prepare()
+        images = {host.name: self.images.ensure(host.image, host.distribution) for host in wanted}
+        with self.podman.lock(f"group-{self.name}"):
+            self._up(wanted, images, fresh)
+
+    def _up(self, wanted: Sequence[Host], images: dict[str, str], fresh: bool) -> None:
+        known = self.hosts()
+        new = []
+        for host in wanted:
+            if not fresh and host.name in known and self.state(host.name) == "running":
+                host.address = known[host.name].address
+                say(f"    {host.name}: runs already")
+                continue
+            self._remove_containers([host.name])
+            known.pop(host.name, None)
+            new.append(host)
+        started = time.monotonic()
+        if new:
+            say(f"==> starting {', '.join(host.name for host in new)} (group {self.name})")
+            # Another checkout may look for a free network at the same time: it is taken once a host of it runs.
+            with self.podman.machine_lock():
+                self._start_all(new, images, known)
+        self._write_keys(known)
+        self._write_inventory(known)
+        with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
+            list(pool.map(lambda host: self._wait(host, started), wanted))
+        say(f"    inventory: {self.inventory}")
+
+    def _start_all(self, new: Sequence[Host], images: dict[str, str], known: dict[str, Host]) -> None:
+        network = self._ensure_network()
+        taken: set[str] = set()
+        while True:
+            self._addresses(new, known, network, taken)
+            self._save(known)
+            self._write_keys(known)
+            try:
+                with ThreadPoolExecutor(max_workers=len(new)) as pool:
+                    list(pool.map(lambda host: self._start(host, images[host.name], known), new))
+                return
+            except AddressTakenError as error:
+                taken.add(error.address)
+                self._remove_containers([host.name for host in new])
+
+    def _ensure_network(self) -> ipaddress.IPv4Network:
+        prefix = f"atlassian-dc-{self.podman.id}-{self.name}-"
+        mine = [name for name in self.podman.lines("network", "ls", "--format={{.Name}}") if name.startswith(prefix)]
+        if self.network in mine:
+            described = json.loads(self.podman.run("network", "inspect", self.network).stdout)
+            return ipaddress.IPv4Network(described[0]["subnets"][0]["subnet"])
+        for name in mine:
+            self.podman.run("network", "rm", "--force", name, check=False)
+        routes = json.loads(_output(["ip", "-json", "-4", "route", "show", "table", "all"]))
+        taken = [ipaddress.IPv4Network(route["dst"], strict=False) for route in routes if "/" in route.get("dst", "")]
+        for name in self.podman.lines("network", "ls", "--format={{.Name}}"):
+            described = json.loads(self.podman.run("network", "inspect", name).stdout)
+            taken += [ipaddress.IPv4Network(subnet["subnet"]) for subnet in described[0].get("subnets") or []]
+        start = int.from_bytes(hashlib.sha256(f"{self.podman.id}/{self.name}".encode()).digest()[:1])
+        candidates = [*NETWORKS[start:], *NETWORKS[:start]]
+        network = next((one for one in candidates if not any(one.overlaps(other) for other in taken)), None)
+        if network is None:
+            raise HostsError(f"No free network among {NETWORKS[0]} … {NETWORKS[-1]}: see 'ip route'.")
+        arguments = ["network", "create", f"--subnet={network}", "--disable-dns"]
+        mtu = self._mtu(routes)
+        if mtu:
+            arguments.append(f"--opt=mtu={mtu}")
+        # A name of its own each time: by the name podman remembers taken addresses, also those of a crashed start.
+        name = prefix + secrets.token_hex(3)
+        self.podman.run(*arguments, name)
+        self.dir.mkdir(parents=True, exist_ok=True)
+        (self.dir / "network").write_text(name)
+        return network
+
+    @staticmethod
+    def _mtu(routes: list[dict[str, str]]) -> int | None:
+        """Packet size of the way out: packages of a host must fit through it."""
+        for route in routes:
+            if route.get("dst") == "default" and "dev" in route:
+                return int(Path(f"/sys/class/net/{route['dev']}/mtu").read_text())
+        return None
+
+    @staticmethod
+    def _addresses(
+        new: Sequence[Host], known: dict[str, Host], network: ipaddress.IPv4Network, taken: set[str]
+    ) -> None:
+        """Give addresses to new hosts: none that another host has, none that a crash left taken."""
+        used = {host.address for host in known.values() if host not in new} | taken
+        free = (str(address) for address in list(network.hosts())[FIRST_ADDRESS - 1 :] if str(address) not in used)
+        for host in new:
+            host.address = next(free)
+            known[host.name] = host
+
+    def _write_keys(self, known: dict[str, Host]) -> None:
+        """Make a key to log in with and one for each host: nobody has to trust what first answers."""
+        for key in [self.key, *(self.dir / f"host_{name}" for name in known)]:
+            if not key.exists():
+                _output(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"test {key.name}", "-f", str(key)])
+        self.known_hosts.write_text(
+            "".join(f"{host.address} {(self.dir / f'host_{name}.pub').read_text()}" for name, host in known.items())
+        )
+
+    def _start(self, host: Host, image: str, known: dict[str, Host]) -> None:
+        container = self.container(host.name)
+        self.podman.run(
+            "create",
+            "--pull=never",
+            "--systemd=always",
+            "--privileged",
+            f"--name={container}",
+            f"--hostname={host.name}",
+            f"--network={self.network}",
+            f"--ip={host.address}",
+            f"--label=atlassian-dc.group={self.name}",
+            *(f"--add-host={other.name}:{other.address}" for other in known.values() if other.name != host.name),
+            image,
+            "/sbin/init",
+        )
+        self.podman.run("cp", "-", f"{container}:/", data=self._files_for(host))
+        done = self.podman.run("start", container, check=False)
+        if done.returncode != 0:
+            message = done.stderr.decode("utf-8", "replace").strip()
+            if "already allocated" in message:
+                raise AddressTakenError(host.address)
+            raise HostsError(f"{host.name} did not start: {message}")
+
+    def _files_for(self, host: Host) -> bytes:
+        """Files every host gets before its first start, as an archive."""
+        files = {
+            "root/.ssh/authorized_keys": (self.key.with_suffix(".pub").read_bytes(), 0o600),
+            "etc/ssh/ssh_host_ed25519_key": ((self.dir / f"host_{host.name}").read_bytes(), 0o600),
+            "etc/ssh/ssh_host_ed25519_key.pub": ((self.dir / f"host_{host.name}.pub").read_bytes(), 0o644),
+        }
+        apt = Apt()
+        if apt.configuration():
+            files["etc/apt/apt.conf.d/90test-host"] = (apt.configuration().encode(), 0o644)
+        bundle = Path("/etc/ssl/certs/ca-certificates.crt")
+        if apt.uses_https and bundle.is_file():
+            files["etc/ssl/certs/ca-certificates.crt"] = (bundle.read_bytes(), 0o644)
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            folder = tarfile.TarInfo("root/.ssh")
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o700
+            tar.addfile(folder)
+            for path, (content, mode) in files.items():
+                entry = tarfile.TarInfo(path)
+                entry.size, entry.mode, entry.mtime = len(content), mode, int(time.time())
+                tar.addfile(entry, io.BytesIO(content))
+        return archive.getvalue()
+
+    def _write_inventory(self, known: dict[str, Host]) -> None:
+        self.control_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._write_ssh_config(known)
+        hosts = "".join(f"    {name}:\n      ansible_host: {host.address}\n" for name, host in sorted(known.items()))
+        text = (
+            "---\n"
+            f"# Test hosts of group '{self.name}', written by tests/hosts.\n"
+            "all:\n"
+            "  hosts:\n"
+            f"{hosts}"
+            "  vars:\n"
+            "    ansible_user: root\n"
+            "    ansible_python_interpreter: /usr/bin/python3\n"
+            "    ansible_ssh_pipelining: true\n"
+            "    ansible_ssh_args: >-\n"
+            f"      -F {self.ssh_config}\n"
+            "      -o ControlMaster=auto -o ControlPersist=60s\n"
+            f"      -o ControlPath={self.control_dir}/%C\n"
+        )
+        new = self.dir / "inventory.yml.new"
+        new.write_text(text)
+        new.rename(self.inventory)
+
+    def _write_ssh_config(self, known: dict[str, Host]) -> None:
+        hosts = "".join(
+            f"Host {name} {host.address}\n  HostName {host.address}\n" for name, host in sorted(known.items())
+        )
+        options = (
+            "Host *\n"
+            "  User root\n"
+            f"  IdentityFile {self.key}\n"
+            "  IdentitiesOnly yes\n"
+            f"  UserKnownHostsFile {self.known_hosts}\n"
+            "  StrictHostKeyChecking yes\n"
+            "  ConnectTimeout 10\n"
+            "  BatchMode yes\n"
+        )
+        self.ssh_config.write_text(hosts + options)
+
+    def ssh_argv(self, name: str, *command: str) -> list[str]:
+        """Command line that logs in to a host, or runs a command on it, through a connection of its own."""
+        known = self.hosts()
+        if name not in known:
+            raise self._no_such_host(name, known)
+        return ["ssh", "-F", str(self.ssh_config), name, *command]
+
+    def _no_such_host(self, name: str, known: dict[str, Host]) -> HostsError:
+        return HostsError(f"Group '{self.name}' has no host '{name}'. It has: {', '.join(known) or 'none'}.")
+
+    # Waiting
+
+    def _wait(self, host: Host, started: float) -> None:
+        self._wait_for_systemd(host)
+        systemd = time.monotonic() - started
+        self._wait_for_ssh(host)
+        ssh = time.monotonic() - started
+        say(f"    {host.name}: systemd running after {systemd:.1f} s, SSH at {host.address} after {ssh:.1f} s")
+        ready = self.images.ready_check(host.image)
+        if ready:
+            self._wait_for_page(host, ready["port"], ready["path"], ready["text"])
+            say(f"    {host.name}: {host.image} answers after {time.monotonic() - started:.1f} s")
+
+    def _wait_for_systemd(self, host: Host) -> None:
+        container = self.container(host.name)
+        deadline = time.monotonic() + START_SECONDS
+        status = ""
+        while time.monotonic() < deadline:
+            status = self.podman.run("exec", container, "systemctl", "is-system-running", check=False).stdout.decode()
+            status = status.strip()
+            if status == "running":
+                return
+            if status == "degraded":
+                failed = self.podman.lines("exec", container, "systemctl", "--failed", "--plain", "--no-legend")
+                raise HostsError(f"{host.name}: units failed at start:\n  " + "\n  ".join(failed) + self._journal(host))
+            if self.state(host.name) != "running":
+                raise HostsError(f"{host.name}: the container ended while it started.")
+            time.sleep(0.2)
+        raise HostsError(f"{host.name}: systemd is '{status}' after {START_SECONDS} s.{self._journal(host)}")
+
+    def _journal(self, host: Host) -> str:
+        command = ("exec", self.container(host.name), "journalctl", "--boot", "--no-pager", "--lines=30")
+        tail = self.podman.run(*command, check=False).stdout.decode("utf-8", "replace")
+        return "\n" + "\n".join(f"    | {line}" for line in tail.splitlines())
+
+    def _wait_for_ssh(self, host: Host) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        message = ""
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection((host.address, 22), timeout=2).close()
+            except OSError as error:
+                message = str(error)
+                time.sleep(0.2)
+                continue
+            done = subprocess.run(
+                self.ssh_argv(host.name, "true"),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode == 0:
+                return
+            message = done.stderr.strip()
+            time.sleep(0.3)
+        raise HostsError(f"{host.name}: no SSH at {host.address} after {START_SECONDS} s: {message}")
+
+    def _wait_for_page(self, host: Host, port: int, path: str, text: str) -> None:
+        url = f"http://{host.address}:{port}{path}"
+        # Test hosts are on this machine: a proxy for the outside world must not be asked for them.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        deadline = time.monotonic() + READY_SECONDS
+        answer = "nothing"
+        while time.monotonic() < deadline:
+            try:
+                with opener.open(url, timeout=10) as response:
+                    answer = response.read(2000).decode("utf-8", "replace")
+                if text in answer:
+                    return
+            except urllib.error.HTTPError as error:
+                answer = f"{error.code} {error.read(2000).decode('utf-8', 'replace')}"
+                if error.code == 500:
+                    break
+            except OSError as error:
+                answer = str(error)
+            time.sleep(0.3)
+        raise HostsError(f"{host.name}: {url} does not tell {text}; it says: {answer.strip()}{self._journal(host)}")
+
+    # Looking, stopping
+
+    def exec(self, name: str, command: Sequence[str], interactive: bool = False) -> int:
+        """Run a command in a host without SSH; returns its exit code."""
+        self.podman.prepare()
+        options = ["--interactive", "--tty"] if interactive else ["--interactive"]
+        argv = self.podman.argv("exec", *options, self.container(name), *command)
+        return subprocess.run(argv, check=False, cwd="/").returncode
+
+    def output(self, name: str, command: Sequence[str]) -> str:
+        """Run a command in a host without SSH; returns what it prints, raises when it fails."""
+        return self.podman.run("exec", self.container(name), *command).stdout.decode()
+
+    def status(self) -> list[tuple[Host, str]]:
+        """Every host of the group and its state."""
+        return [(host, self.state(name)) for name, host in sorted(self.hosts().items())]
+
+    def down(self, names: Sequence[str] = ()) -> None:
+        """Remove hosts, or the whole group with its network and keys. Removing what is not there is no error."""
+        self.podman.prepare()
+        with self.podman.lock(f"group-{self.name}"):
+            known = self.hosts()
+            unknown = [name for name in names if name not in known]
+            if unknown:
+                raise self._no_such_host(unknown[0], known)
+            rest = {name: host for name, host in known.items() if names and name not in names}
+            self._remove_containers(list(names) if names else None)
+            if rest:
+                self._save(rest)
+                self._write_keys(rest)
+                self._write_inventory(rest)
+                return
+            if self.network:
+                self.podman.run("network", "rm", "--force", self.network, check=False)
+            shutil.rmtree(self.control_dir, ignore_errors=True)
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _remove_containers(self, names: Sequence[str] | None) -> None:
+        self._close_connections()
+        containers = self.podman.lines(
+            "ps", "--all", "--format={{.Names}}", f"--filter=label=atlassian-dc.group={self.name}"
+        )
+        if names is not None:
+            wanted = {self.container(name) for name in names}
+            containers = [container for container in containers if container in wanted]
+        if containers:
+            self.podman.run("rm", "--force", "--time=0", "--volumes", *containers)
+
+    def _close_connections(self) -> None:
+        """End kept connections: one to a host that is gone would make the next user of its address hang."""
+        for path in self.control_dir.glob("*"):
+            subprocess.run(
+                ["ssh", "-F", "/dev/null", "-o", f"ControlPath={path}", "-O", "exit", "none"],
+                capture_output=True,
+                check=False,
+            )
+            path.unlink(missing_ok=True)
+
+
+def _output(argv: Sequence[str]) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={"PATH": SYSTEM_PATH})
+    if done.returncode != 0:
+        raise HostsError(f"{' '.join(argv)} failed: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Set up the checkout and run its tests; what the Makefile calls. Needs nothing but Python itself."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+from hosts.podman import SYSTEM_PATH
+from hosts.progress import HostsError, fail, run_logged, say, step
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+VENV = CHECKOUT / ".venv"
+RESULTS = CHECKOUT / ".test-results"
+COLLECTION = CHECKOUT / ".collections" / "ansible_collections" / "atlassian_dc" / "hardening"
+HOSTS = [sys.executable, str(CHECKOUT / "tests" / "hosts" / "hosts.py")]
+# Two at a time: while one waits for its test hosts, the other computes.
+WORKERS = 2
+
+
+# Setting up
+
+
+def requirements_stamp() -> str:
+    """Say what .venv was made from, and with which Python."""
+    digest = hashlib.sha256(sys.version.split()[0].encode())
+    for path in sorted(CHECKOUT.glob("requirements*.txt")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def make_venv() -> None:
+    """Make the Python environment, again whenever the requirements change."""
+    stamp = VENV / "requirements.stamp"
+    if stamp.is_file() and stamp.read_text().strip() == requirements_stamp():
+        return
+    ensure_venv_module()
+    with step("making the Python environment .venv"):
+        log = RESULTS / "venv.log"
+        run_logged([sys.executable, "-m", "venv", "--clear", str(VENV)], log, "python -m venv")
+        pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+        try:
+            run_logged([*pip, "-r", str(CHECKOUT / "requirements-dev.txt")], RESULTS / "pip.log", "pip install")
+        except HostsError as error:
+            raise HostsError(
+                f"{error}\nThe tests need the packages of requirements-dev.txt from a Python package index."
+                " Check that pip reaches one (pip config list), then run this again."
+            ) from None
+    stamp.write_text(requirements_stamp() + "\n")
+
+
+def ensure_venv_module() -> None:
+    """Debian keeps what virtual environments need in a package of its own."""
+    if (
+        subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode
+        == 0
+    ):
+        return
+    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    apt = shutil.which("apt-get", path=SYSTEM_PATH)
+    if apt is None or os.geteuid() != 0 or not sys.executable.startswith("/usr/bin/"):
+        raise HostsError(f"{sys.executable} cannot make virtual environments. On Debian: apt-get install {package}")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with step(f"installing system package {package}"):
+        run_logged([apt, "update"], RESULTS / "apt.log", "apt-get update", env)
+        run_logged([apt, "install", "--yes", "--no-install-recommends", package], RESULTS / "apt.log", "apt-get", env)
+
+
+def link_collection() -> None:
+    """Let Ansible find the checkout under the collection's name, before any installed copy."""
+    if COLLECTION.is_symlink() and COLLECTION.resolve() == CHECKOUT:
+        return
+    COLLECTION.parent.mkdir(parents=True, exist_ok=True)
+    COLLECTION.unlink(missing_ok=True)
+    COLLECTION.symlink_to(os.path.relpath(CHECKOUT, COLLECTION.parent), target_is_directory=True)
+
+
+def setup(hosts: bool = True) -> None:
+    """Install what is missing; quick when all is there."""
+    started = time.monotonic()
+    make_venv()
+    link_collection()
+    if hosts:
+        done = subprocess.run([*HOSTS, "setup"], check=False)
+        if done.returncode != 0:
+            raise HostsError("The test hosts could not be set up: see above.")
+    say(f"==> set-up complete after {time.monotonic() - started:.1f} s")
+
+
+# Running
+
+
+@dataclass
+class Check:
+    """One command, and where its results are told test by test, if they are."""
+
+    name: str
+    argv: list[str]
+    junit: Path | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    needs_hosts: bool = False
+    table: str = ""
+    """Heading of the part of its output that is shown although it passed."""
+
+
+@dataclass
+class Outcome:
+    """How one check went."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+def tool(name: str) -> str:
+    """Path of a program of the Python environment."""
+    return str(VENV / "bin" / name)
+
+
+def pytest_check(name: str, *arguments: str, needs_hosts: bool = False, table: str = "") -> Check:
+    """Check that runs pytest."""
+    junit = RESULTS / f"{name}.xml"
+    argv = [tool("pytest"), "-q", f"--junitxml={junit}", *arguments]
+    return Check(name, argv, junit, needs_hosts=needs_hosts, table=table)
+
+
+def all_checks() -> dict[str, list[Check]]:
+    """Every check by target, those that take longest first."""
+    verify = RESULTS / "molecule-verify.xml"
+    return {
+        "molecule": [Check("molecule", [tool("molecule"), "test", "--all"], verify, needs_hosts=True)],
+        "fidelity": [
+            pytest_check(
+                "fidelity", "-n", "2", "--dist", "loadfile", "tests/fidelity", needs_hosts=True, table="= fidelity ="
+            )
+        ],
+        "unit": [pytest_check("unit", "-n", "2", "tests/unit")],
+        "lint": [
+            Check("ansible-lint", [tool("ansible-lint"), "--offline"]),
+            Check("mypy", [tool("mypy"), "plugins", "tests"], env={"MYPYPATH": "tests"}),
+            Check("ruff check", [tool("ruff"), "check", "."]),
+            Check("ruff format", [tool("ruff"), "format", "--check", "."]),
+            Check("yamllint", [tool("yamllint"), "."]),
+        ],
+    }
+
+
+def environment(check: Check) -> dict[str, str]:
+    """Environment of a check: programs of .venv first, the checkout's collection only."""
+    return {
+        **os.environ,
+        "PATH": f"{VENV / 'bin'}:{os.environ.get('PATH', SYSTEM_PATH)}",
+        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".collections"),
+        "NO_COLOR": "1",
+        **check.env,
+    }
+
+
+def count(junit: Path | None, exit_code: int) -> Outcome:
+    """Read results from a JUnit file; a command without one counts as a single test."""
+    if junit is None or not junit.is_file():
+        return Outcome(int(exit_code == 0), int(exit_code != 0))
+    outcome = Outcome()
+    for case in ElementTree.parse(junit).getroot().iter("testcase"):  # noqa: S314 - written by our own pytest
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            outcome.failed += 1
+        elif "skipped" in kinds:
+            outcome.skipped += 1
+        else:
+            outcome.passed += 1
+    if exit_code != 0 and outcome.failed == 0:
+        # It failed outside of its tests, or had none.
+        outcome.failed = 1
+    return outcome
+
+
+def run_check(check: Check) -> Outcome:
+    """Run one check and say how it went."""
+    if check.junit:
+        check.junit.unlink(missing_ok=True)
+    log = RESULTS / f"{check.name.replace(' ', '-')}.log"
+    say(f"==> {check.name}")
+    started = time.monotonic()
+    exit_code, trouble = 0, ""
+    try:
+        run_logged(check.argv, log, check.name, environment(check))
+    except HostsError as error:
+        exit_code, trouble = 1, str(error)
+    outcome = count(check.junit, exit_code)
+    if check.name == "molecule" and check.junit and check.junit.is_file() and exit_code == 0:
+        # The scenario itself is a test too: converge, idempotence and all.
+        outcome.passed += 1
+    skipped = f", {outcome.skipped} skipped" if outcome.skipped else ""
+    verdict = "FAILED" if outcome.failed else "ok"
+    counts = f"{outcome.passed} passed, {outcome.failed} failed{skipped}"
+    say(f"    {check.name}: {verdict} after {time.monotonic() - started:.1f} s ({counts}; {log.relative_to(CHECKOUT)})")
+    if check.table and log.is_file():
+        lines = log.read_text(errors="replace").splitlines()
+        start = next((number for number, line in enumerate(lines) if check.table in line), len(lines))
+        for line in itertools.takewhile(lambda line: not line.startswith("==="), lines[start + 1 :]):
+            say(f"    {line}")
+    if trouble:
+        say(trouble)
+    return outcome
+
+
+def run_checks(checks: Sequence[Check]) -> int:
+    """Run checks side by side, all of them; the last line is the sum."""
+    RESULTS.mkdir(exist_ok=True)
+    started = time.monotonic()
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        outcomes = list(pool.map(run_check, checks))
+    skipped = sum(outcome.skipped for outcome in outcomes)
+    say(f"==> all done after {time.monotonic() - started:.1f} s" + (f", {skipped} tests skipped" if skipped else ""))
+    failed = sum(outcome.failed for outcome in outcomes)
+    say(f"{sum(outcome.passed for outcome in outcomes)} passed, {failed} failed")
+    return int(failed > 0)
+
+
+# Cleaning
+
+
+def remove(*paths: Path) -> None:
+    """Remove files and folders that may not be there."""
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def clean() -> int:
+    """Remove hosts and results; images and the environment stay."""
+    done = subprocess.run([*HOSTS, "down", "--all"], check=False)
+    remove(RESULTS, CHECKOUT / ".demo")
+    return done.returncode
+
+
+def distclean() -> int:
+    """Remove everything that make has made."""
+    done = subprocess.run([*HOSTS, "destroy"], check=False)
+    caches = [CHECKOUT / name for name in (".ansible", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache")]
+    remove(RESULTS, CHECKOUT / ".demo", VENV, CHECKOUT / ".collections", *caches)
+    return done.returncode
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one target of the Makefile."""
+    checks = all_checks()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", choices=["setup", "test", *checks, "clean", "distclean"])
+    target = parser.parse_args(argv).target
+    os.chdir(CHECKOUT)
+    try:
+        if target == "clean":
+            return clean()
+        if target == "distclean":
+            return distclean()
+        if target == "setup":
+            setup()
+            return 0
+        chosen = list(itertools.chain.from_iterable(checks.values())) if target == "test" else checks[target]
+        setup(hosts=any(check.needs_hosts for check in chosen))
+        return run_checks(chosen)
+    except HostsError as error:
+        code = fail(str(error))
+        if target == "test":
+            say("0 passed, 1 failed")
+        return code
+    except KeyboardInterrupt:
+        return fail("interrupted")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
