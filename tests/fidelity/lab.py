@@ -1,0 +1,129 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test hosts to experiment on: run playbooks against them, look at them, break them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hosts.groups import Group, Host
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+COLLECTION = "atlassian_dc.hardening"
+SNAPSHOT = (Path(__file__).parent / "snapshot.py").read_text(encoding="utf-8")
+
+
+@dataclass
+class Outcome:
+    """What one run of a playbook said and did."""
+
+    code: int
+    output: str
+    report: dict[str, Any]
+    results: list[dict[str, Any]]
+
+    def entries(self, host: str) -> list[dict[str, Any]]:
+        return list(self.report["hosts"][host]["controls"])
+
+    def statuses(self, host: str) -> dict[str, str]:
+        """Status of each control; these hosts have one instance."""
+        return {entry["id"]: entry["status"] for entry in self.entries(host)}
+
+    def with_status(self, host: str, *statuses: str) -> set[str]:
+        return {control for control, status in self.statuses(host).items() if status in statuses}
+
+    def reason(self, host: str, control: str) -> str:
+        return next(str(entry["reason"]) for entry in self.entries(host) if entry["id"] == control)
+
+    def changes(self, host: str) -> dict[str, set[str]]:
+        """Return what was changed, or would be: target to attributes."""
+        found: dict[str, set[str]] = {}
+        for result in self.results:
+            if result["host"] == host:
+                for change in result["changes"]:
+                    found.setdefault(change["target"], set()).add(change["attribute"])
+        return found
+
+    def changed_tasks(self, host: str) -> list[str]:
+        return [result["task"] for result in self.results if result["host"] == host and result["changed"]]
+
+    def executions(self, host: str) -> list[str]:
+        """Modules that ran on the host; action plugins that stay on the controller do not count."""
+        local = {f"{COLLECTION}.preflight", f"{COLLECTION}.gate", "ansible.builtin.validate_argument_spec"}
+        steering = {
+            "ansible.builtin.group_by",
+            "ansible.builtin.set_fact",
+            "ansible.builtin.fail",
+            "ansible.builtin.meta",
+        }
+        return [r["action"] for r in self.results if r["host"] == host and r["action"] not in local | steering]
+
+
+class Lab:
+    """A group of test hosts."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.group = Group(name)
+        self.folder = folder
+        self._runs = 0
+
+    def up(self, hosts: Sequence[str]) -> None:
+        self.group.up([Host.parse(host) for host in hosts], fresh=True)
+
+    def play(self, playbook: str, *arguments: str, **variables: Any) -> Outcome:
+        """Run a playbook of the collection; its name without the collection's."""
+        self._runs += 1
+        report_dir = self.folder / f"report{self._runs}"
+        collected = self.folder / f"collected{self._runs}.jsonl"
+        settings = {"atlassian_dc_report_dir": str(report_dir), **variables}
+        process = subprocess.run(
+            [
+                *(sys.executable, "-m", "ansible", "playbook", "-i", str(self.group.inventory)),
+                *(f"{COLLECTION}.{playbook}", "-e", json.dumps(settings), *arguments),
+            ],
+            cwd=CHECKOUT,
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+                "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback_plugins"),
+                "ANSIBLE_NOCOLOR": "1",
+                "COLLECT_FILE": str(collected),
+            },
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=900,
+        )
+        output = process.stdout + process.stderr
+        (self.folder / f"output{self._runs}.log").write_text(output, encoding="utf-8")
+        path = report_dir / "report.json"
+        report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        lines = collected.read_text(encoding="utf-8").splitlines() if collected.exists() else []
+        return Outcome(process.returncode, output, report, [json.loads(line) for line in lines])
+
+    def sh(self, host: str, script: str) -> str:
+        """Run a shell script on a host; it must succeed."""
+        return self.group.output(host, ["sh", "-euc", script])
+
+    def snapshot(self, host: str) -> dict[str, list[Any]]:
+        return dict(json.loads(self.group.output(host, ["python3", "-c", SNAPSHOT])))
+
+    def down(self) -> None:
+        self.group.down()
+
+
+def differing(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> dict[str, tuple[Any, Any]]:
+    """Paths that came, went or differ in anything."""
+    return {
+        path: (before.get(path), after.get(path))
+        for path in before.keys() | after.keys()
+        if before.get(path) != after.get(path)
+    }
