@@ -9,6 +9,7 @@ Every round breaks each of several hosts in a different way, so that one audit a
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,12 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Trial
 def _run(lab: Lab) -> dict[str, Trial]:
     hardened = lab.play("harden", atlassian_dc_allow_restart=True)
     assert hardened.code == 0, hardened.output
-    usual = _failures(lab)
+    for host in HOSTS:
+        # What only a person may decide on, done, so that these hosts have nothing left to find.
+        for entry in hardened.entries(host):
+            if entry["id"] == "DC-DIR-06":
+                lab.sh(host, shlex.join(["rm", *(item["what"] for item in entry["evidence"])]))
+    assert set().union(*_failures(lab).values()) == set()
     trials: dict[str, Trial] = {}
     for start in range(0, len(MUTATIONS), len(HOSTS)):
         pairs = list(zip(HOSTS, MUTATIONS[start : start + len(HOSTS)], strict=False))
@@ -58,10 +64,7 @@ def _run(lab: Lab) -> dict[str, Trial]:
                 lab.sh(host, mutation["undo"])
         left = _failures(lab)
         for host, mutation in pairs:
-            new = {control: entry for control, entry in found[host].items() if control not in usual[host]}
-            trials[mutation["name"]] = Trial(
-                new, repair.with_status(host, "fixed"), left[host].keys() - usual[host].keys()
-            )
+            trials[mutation["name"]] = Trial(found[host], repair.with_status(host, "fixed"), set(left[host]))
     return trials
 
 
@@ -78,14 +81,17 @@ def test_is_found_under_its_control_and_repaired(trials: dict[str, Trial], row: 
     control = mutation["breaks"]
     trial = trials[mutation["name"]]
     expected = {control, *mutation.get("also", [])}
+    may = set(mutation.get("may", []))
     repaired = mutation.get("repaired", True)
-    right = set(trial.found) == expected and not trial.left and (not repaired or expected <= trial.fixed)
+    right = (
+        expected <= set(trial.found) <= expected | may and not trial.left and (not repaired or expected <= trial.fixed)
+    )
     outcome = "repaired" if repaired and expected <= trial.fixed else "reported" if not repaired else "NOT repaired"
     row(
         f"{control} {mutation['name']}", "+".join(sorted(expected)), f"{'+'.join(sorted(trial.found))} {outcome}", right
     )
-    assert set(trial.found) == expected
-    assert set(mutation.get("also", [])) <= set(load_catalogue()[control].implies)
+    assert expected <= set(trial.found) <= expected | may
+    assert (expected | may) - {control} <= set(load_catalogue()[control].implies)
     entry = trial.found[control]
     assert mutation.get("words", "") in entry["reason"] + json.dumps(entry["evidence"])
     if repaired:

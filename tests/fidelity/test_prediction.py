@@ -29,7 +29,7 @@ class Story:
         # What the product writes by itself while it runs is no trace of an audit: it stands still while we compare.
         lab.sh(HOST, "systemctl kill --signal=STOP jira.service")
         self.before = lab.snapshot(HOST)
-        self.audit = lab.play("audit", **LIST_ALL)
+        self.audit = lab.play("audit", atlassian_dc_allow_restart=True, **LIST_ALL)
         self.after_audit = lab.snapshot(HOST)
         self.check = lab.play("harden", "--check", atlassian_dc_allow_restart=True, **LIST_ALL)
         self.after_check = lab.snapshot(HOST)

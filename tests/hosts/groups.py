@@ -81,7 +81,7 @@ class Group:
         self.known_hosts = self.dir / "known_hosts"
         self.ssh_config = self.dir / "ssh_config"
         # Sockets of kept SSH connections: under /run, as their path must be short.
-        self.control_dir = self.podman.run_dir / f"ssh-{name}"
+        self.control_dir = self.podman.run_dir / hashlib.sha256(name.encode()).hexdigest()[:8]  # socket paths are short
 
     @property
     def network(self) -> str:

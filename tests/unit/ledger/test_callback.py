@@ -349,3 +349,81 @@ def test_both_forms_of_results() -> None:
     new = Old(task="task", host=host, result={"a": 1}, task_fields={"tags": []})
     assert _parts(old) == _parts(new) == ("task", "h1", {"a": 1})
     assert _fields(old) == _fields(new) == {"tags": []}
+
+
+class TestTheCollectionsPlaybooks:
+    """As people run them; this machine has no product, so an audit of it finds nothing to judge."""
+
+    IMPORT = "- ansible.builtin.import_playbook: atlassian_dc.hardening.audit\n"
+
+    def test_imported_into_somebody_elses_repository_they_report(self, playbook: Playbook) -> None:
+        run = playbook.run(self.IMPORT, enabled=False)
+        assert run.code == 0, run.output
+        assert run.report["complete"]
+        assert run.report["mode"] == "audit"
+        assert run.status("DC-USR-01", None) == "not_applicable"
+        assert "changed=0" in run.output
+
+    def test_discovery_runs_once_however_many_roles_need_it(self, playbook: Playbook) -> None:
+        run = playbook.run(self.IMPORT, enabled=False)
+        assert run.output.count("Find the installed products") == 1
+
+    def test_a_role_by_itself_reports_when_the_ledger_is_enabled(self, playbook: Playbook) -> None:
+        run = playbook.run(
+            "- {hosts: all, gather_facts: false, check_mode: true, roles: [atlassian_dc.hardening.file_permissions]}\n"
+        )
+        assert run.code == 0, run.output
+        assert run.report["complete"]
+        assert "no task of this playbook judged it" in run.entry("DC-USR-05", None)["reason"]
+
+    def test_only_the_group_is_targeted_where_the_inventory_has_it(self, playbook: Playbook) -> None:
+        inventory = json.loads((playbook.folder / "inventory.json").read_text())
+        inventory["atlassian_dc"] = {"hosts": {"h2": {}}}
+        (playbook.folder / "inventory.json").write_text(json.dumps(inventory))
+        run = playbook.run(self.IMPORT, enabled=False, limit="")
+        assert list(run.report["hosts"]) == ["h2"]
+
+    def test_an_unreachable_host_does_not_keep_others_from_being_judged(self, playbook: Playbook) -> None:
+        run = playbook.run(self.IMPORT, enabled=False, limit="h1,gone")
+        assert run.code == 4
+        assert not run.report["complete"]
+        assert run.status("DC-USR-01", None) == "not_applicable"
+        assert run.status("DC-USR-01", None, "gone") == "not_checked"
+
+    def test_a_misspelt_variable_stops_the_run_and_the_report_says_so(self, playbook: Playbook) -> None:
+        run = playbook.run(self.IMPORT, "-e", "atlassian_dc_alow_restart=true", enabled=False)
+        assert run.code == 2
+        assert "did you mean 'atlassian_dc_allow_restart'" in run.output
+        assert not run.report["complete"]
+        assert any("atlassian_dc_alow_restart" in message for message in run.report["messages"])
+        assert "Find the installed products" not in run.output
+
+    @pytest.mark.parametrize("value", ["false", "no"])
+    def test_booleans_from_the_command_line(self, playbook: Playbook, value: str) -> None:
+        run = playbook.run(
+            self.IMPORT.replace("audit", "harden"),
+            "--check",
+            "-e",
+            f"atlassian_dc_allow_restart={value}",
+            enabled=False,
+        )
+        assert run.code == 0, run.output
+        assert run.report["mode"] == "audit"
+
+
+def test_the_checkout_wins_over_an_installed_copy(playbook: Playbook) -> None:
+    """With the checkout's ansible.cfg, as everything started from the checkout has it."""
+    copy = playbook.folder / ".ansible/collections/ansible_collections/atlassian_dc/hardening"
+    (copy / "playbooks").mkdir(parents=True)
+    (copy / "galaxy.yml").write_text("namespace: atlassian_dc\nname: hardening\nversion: 0.0.1\n")
+    (copy / "playbooks/audit.yml").write_text("- {name: the old copy, hosts: all, tasks: []}\n")
+    listing = subprocess.run(
+        [sys.executable, "-m", "ansible", "playbook", "--list-tasks", "-i", "h,", "atlassian_dc.hardening.audit"],
+        cwd=CHECKOUT,
+        env={"PATH": os.environ["PATH"], "HOME": str(playbook.folder), "LANG": "C.UTF-8"},
+        text=True,
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert "the old copy" not in listing
+    assert "file_permissions" in listing
