@@ -7,8 +7,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: ledger
 type: notification
-short_description: Collects what tasks prove about controls and writes the report
-version_added: 1.0.0
+short_description: Collect what tasks prove about controls and write the report
+version_added: 0.1.0
 author:
   - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
 description:

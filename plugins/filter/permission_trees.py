@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: permission_trees
 short_description: Make the permission policy of the product instances of a host
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
 description:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gate
-short_description: Ends a run with an error when its findings ask for it
-version_added: 1.0.0
+short_description: End a run with an error when its findings ask for it
+version_added: 0.1.0
 author:
   - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
 description:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Checks all variables and files of a run before any host is touched
-version_added: 1.0.0
+short_description: Check all variables and files of a run before any host is touched
+version_added: 0.1.0
 author:
   - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
 description:

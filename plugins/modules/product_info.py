@@ -7,8 +7,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: product_info
-short_description: Finds installed Atlassian Data Center products and how each is set up
-version_added: 1.0.0
+short_description: Find installed Atlassian Data Center products and how each is set up
+version_added: 0.1.0
 author:
   - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
 description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: tree_permissions
 short_description: Judge and correct owner, group, mode and access lists of whole trees
-version_added: 1.0.0
+version_added: 0.1.0
 description:
   - Walks each tree once, whatever the number of rules, and judges every file and folder by the first rule that matches
     its place.

@@ -63,13 +63,13 @@ class Judgement:
 
 
 def combine(judgements: Sequence[Judgement]) -> Judgement:
-    """Merge what several tasks said about the same control: the worst status, and everything said at that status."""
+    """Merge what several tasks said about the same control: the worst status, and all that was said at it, once."""
     status = min((judgement.status for judgement in judgements), key=PRECEDENCE.index)
     same = [judgement for judgement in judgements if judgement.status == status]
     return Judgement(
         status,
         "; ".join(dict.fromkeys(judgement.reason for judgement in same if judgement.reason)),
-        tuple(item for judgement in same for item in judgement.evidence),
+        tuple({tuple(sorted(item.items())): item for judgement in same for item in judgement.evidence}.values()),
         next((judgement.pending for judgement in same if judgement.pending), None),
     )
 

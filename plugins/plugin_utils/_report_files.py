@@ -196,9 +196,7 @@ def prepare_directory(directory: str | Path) -> Path:
     return path
 
 
-def write_report(
-    report: Mapping[str, Any], directory: str | Path, collection_version: str | None = None
-) -> dict[str, Path]:
+def write_report(report: Mapping[str, Any], directory: str | Path) -> dict[str, Path]:
     """Write a report, after moving the one before it into ``history/<time it finished>/``.
 
     Either all files are written, or the directory is left as it was.
@@ -206,7 +204,6 @@ def write_report(
     Args:
         report: the report as the ledger builds it.
         directory: where to; created with mode 0700 when missing.
-        collection_version: goes into the report where given.
 
     Returns:
         the absolute path of each file, by its name.
@@ -215,8 +212,6 @@ def write_report(
         ReportError: nothing was written; says why.
 
     """
-    if collection_version is not None:
-        report = {**report, "collection_version": collection_version}
     report = canonical(report)
     contents = {HTML_NAME: render_html(report), JSON_NAME: report_json(report)}
     path = prepare_directory(directory)

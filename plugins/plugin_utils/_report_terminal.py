@@ -288,7 +288,7 @@ def _hints(report: Report) -> Iterator[str]:
     if waiting:
         yield (
             f"{plural(waiting, 'control')} pending a product restart: "
-            "run harden with atlassian_dc_allow_restart=true, or restart at a time of your choice and run again."
+            "run harden with atlassian_dc_allow_restart=true when the product may be restarted."
         )
     counted = []
     if summary["waived"]:

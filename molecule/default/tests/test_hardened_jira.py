@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The hardened host: Jira works, as its own user, writes where it must and nowhere else."""
 
-
 from __future__ import annotations
 
 import json

@@ -364,6 +364,11 @@ class TestTheCollectionsPlaybooks:
         assert run.status("DC-USR-01", None) == "not_applicable"
         assert "changed=0" in run.output
 
+    def test_several_in_one_run_do_not_get_in_each_others_way(self, playbook: Playbook) -> None:
+        run = playbook.run(self.IMPORT + self.IMPORT.replace("audit", "harden"), enabled=False)
+        assert run.code == 0, run.output
+        assert run.report["mode"] == "harden"
+
     def test_discovery_runs_once_however_many_roles_need_it(self, playbook: Playbook) -> None:
         run = playbook.run(self.IMPORT, enabled=False)
         assert run.output.count("Find the installed products") == 1

@@ -64,8 +64,9 @@ class TestCombine:
         assert merged.reason == "the process; the unit"
         assert [item["what"] for item in merged.evidence] == ["/opt/atlassian/jira", "unit"]
 
-    def test_the_same_reason_is_said_once(self) -> None:
-        assert combine([judgement("fail"), judgement("fail")]).reason == "why"
+    def test_the_same_is_said_once(self) -> None:
+        merged = combine([judgement("fail"), judgement("fail")])
+        assert (merged.reason, merged.evidence) == ("why", (PROOF,))
 
 
 class TestJudgementRules:

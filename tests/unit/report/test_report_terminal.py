@@ -42,8 +42,8 @@ FAIL   high      DC-DIR-06  jira1/jira  No backup archive or secret lies where t
 ERROR  medium    DC-USR-05  jira1       No account shares the service account's UID or group by acc…
        getent passwd ended with status 2 after 10 s
 
-1 control pending a product restart: run harden with atlassian_dc_allow_restart=true, or restart at
-a time of your choice and run again.
+1 control pending a product restart: run harden with atlassian_dc_allow_restart=true when the
+product may be restarted.
 Not listed here: 1 waived (the first until 2026-12-01), 1 manual (a person has to answer), 1 not
 checked. The report has the reason of each.
 

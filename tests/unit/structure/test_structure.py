@@ -63,6 +63,8 @@ class TestRoles:
         named = set(load(CHECKOUT / "roles" / role / "defaults/main.yml") or {})
         if role != SHARED:
             named |= set(options_of(role))
+        for path in (CHECKOUT / "roles" / role).glob("vars/*.yml"):
+            named |= set(load(path))
         for path in (CHECKOUT / "roles" / role).glob("tasks/*.yml"):
             for task in tasks_of(path):
                 named |= {task["register"]} if "register" in task else set()

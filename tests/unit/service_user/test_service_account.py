@@ -1,0 +1,259 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judging and repairing accounts, on a host made of a folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Findings
+from ansible_collections.atlassian_dc.hardening.plugins.modules.service_account import CONTROLS, ServiceAccounts
+
+KEY = "ssh-ed25519 AAAA admin\n"
+
+
+def judge(host: Any, check_mode: bool = False, **params: Any) -> tuple[dict[str, dict[str, Any]], ServiceAccounts]:
+    values: dict[str, Any] = {
+        "instances": [host.instance],
+        "groups": [],
+        "sudo_allowed": [],
+        "group_members": [],
+        "restart_allowed": False,
+        "controls": None,
+        "enforce": None,
+        **params,
+    }
+    findings = Findings(values, CONTROLS, check_mode)
+    accounts = ServiceAccounts(values, findings, Changes(check_mode, host.run), host.run, str(host.root))
+    accounts.run()
+    return {item["control"]: item for item in findings.results}, accounts
+
+
+def statuses(found: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {control: item["status"] for control, item in found.items()}
+
+
+def test_closed_account_passes(host: Any) -> None:
+    found, accounts = judge(host)
+    assert statuses(found) == dict.fromkeys(CONTROLS, "pass")
+    assert accounts.changes.count == 0
+    assert host.commands == []
+
+
+def test_false_is_no_login_shell_either(host: Any) -> None:
+    host.accounts(login="/bin/false")
+    assert judge(host)[0]["DC-USR-02"]["status"] == "pass"
+
+
+def test_open_account_is_closed(host: Any) -> None:
+    host.accounts(login="/bin/bash", field="$6$s$h", groups="adm:x:4:jira\nssl:x:50:jira\n")
+    keys = host.write("usr/local/jira/.ssh/authorized_keys", KEY)
+    rules = host.write("etc/sudoers", "root ALL=(ALL) ALL\njira ALL=ALL\n")
+    found, _accounts = judge(host, groups=["ssl"])
+    assert (found["DC-USR-02"]["status"], found["DC-USR-03"]["status"]) == ("fixed", "fixed")
+    assert host.ran("usermod") == [
+        ["usermod", "--shell", "/usr/sbin/nologin", "jira"],
+        ["usermod", "--lock", "jira"],
+        ["usermod", "--groups", "ssl", "jira"],
+    ]
+    assert not keys.exists()
+    copy = host.root / "var/lib/atlassian-dc/removed/jira_usr_local_jira_.ssh_authorized_keys"
+    assert copy.read_text() == KEY
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert rules.read_text() == "root ALL=(ALL) ALL\n"
+    assert "$6$" not in str(found)
+
+
+def test_check_mode_predicts_the_same_changes(host: Any) -> None:
+    host.accounts(login="/bin/bash", field="", groups="adm:x:4:jira\n")
+    host.write("usr/local/jira/.ssh/authorized_keys2", KEY)
+    host.write("etc/sudoers", "jira ALL=ALL\n")
+    predicted, dry = judge(host, check_mode=True)
+    assert host.commands == []
+    assert (host.root / "usr/local/jira/.ssh/authorized_keys2").exists()
+    done, real = judge(host)
+    assert dry.changes.entries == real.changes.entries
+    assert {control: item["evidence"] for control, item in predicted.items() if item["status"] == "fail"} == {
+        control: item["evidence"] for control, item in done.items() if item["status"] == "fixed"
+    }
+
+
+def test_what_is_not_enforced_is_left_alone(host: Any) -> None:
+    host.accounts(login="/bin/bash", groups="adm:x:4:jira\n")
+    found, accounts = judge(host, enforce=["DC-USR-03"])
+    assert (found["DC-USR-02"]["status"], found["DC-USR-03"]["status"]) == ("fail", "fixed")
+    assert [argv[1] for argv in host.ran("usermod")] == ["--groups"]
+    assert accounts.changes.count == 1
+
+
+def test_only_selected_controls_are_judged(host: Any) -> None:
+    host.accounts(login="/bin/bash")
+    found, accounts = judge(host, controls=["DC-USR-03"], enforce=["DC-USR-03"])
+    assert list(found) == ["DC-USR-03"]
+    assert accounts.changes.count == 0
+
+
+@pytest.mark.parametrize(
+    ("unit_user", "named", "script", "held"),
+    [
+        ("", "jira", None, True),
+        ("root", "jira", None, True),
+        ("jira", "jira", None, False),
+        ("", None, None, False),
+        ("", None, "/etc/init.d/jira", True),
+        ("jira", None, "/etc/init.d/jira", False),
+    ],
+)
+def test_shell_that_the_start_script_needs(
+    host: Any, unit_user: str, named: str | None, script: str | None, held: bool
+) -> None:
+    host.accounts(login="/bin/bash")
+    host.unit["User"] = unit_user
+    host.instance.update(user_file_user=named, init_script=script)
+    found, accounts = judge(host)
+    assert (found["DC-USR-02"]["status"], found["DC-USR-02"]["pending"]) == (
+        ("fail", "restart") if held else ("fixed", None)
+    )
+    assert accounts.restart_pending == (["jira"] if held else [])
+    assert bool(host.ran("usermod")) is not held
+
+
+def test_held_shell_is_not_pending_before_anything_is_staged(host: Any) -> None:
+    host.accounts(login="/bin/bash")
+    host.instance["user_file_user"] = "jira"
+    found, accounts = judge(host, check_mode=True)
+    assert found["DC-USR-02"]["pending"] is None
+    assert accounts.restart_pending == []
+    host.write("var/lib/atlassian-dc/staged/jira.service.conf", "x")
+    assert judge(host, check_mode=True)[0]["DC-USR-02"]["pending"] == "restart"
+
+
+def test_check_mode_predicts_that_an_allowed_restart_takes_a_held_shell(host: Any) -> None:
+    host.accounts(login="/bin/bash")
+    host.instance["user_file_user"] = "jira"
+    _found, dry = judge(host, check_mode=True, restart_allowed=True)
+    assert "login shell" in [entry["attribute"] for entry in dry.changes.entries]
+    _found, real = judge(host, restart_allowed=True)
+    assert "login shell" not in [entry["attribute"] for entry in real.changes.entries]
+
+
+def test_missing_account_is_made(host: Any) -> None:
+    host.write("etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+    host.write("etc/group", "root:x:0:\n")
+    found, _accounts = judge(host)
+    assert host.commands[0] == ["groupadd", "--system", "jira"]
+    useradd = host.commands[1]
+    assert useradd[:2] == ["useradd", "--system"]
+    assert {"--no-create-home", "/usr/sbin/nologin", "/data/jira"} <= set(useradd)
+    assert [found[control]["status"] for control in CONTROLS[:3]] == ["fixed"] * 3
+
+
+def test_missing_account_in_check_mode(host: Any) -> None:
+    host.write("etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+    found, accounts = judge(host, check_mode=True)
+    assert [found[control]["status"] for control in CONTROLS[:3]] == ["fail"] * 3
+    assert accounts.changes.count == 1
+    assert host.commands == []
+
+
+def test_missing_account_that_may_not_be_made(host: Any) -> None:
+    host.write("etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+    found, _accounts = judge(host, enforce=["DC-USR-02", "DC-USR-03"])
+    assert statuses(found)["DC-USR-01"] == "fail"
+    assert "blocked by DC-USR-01" in found["DC-USR-02"]["reason"]
+    assert found["DC-USR-03"]["status"] == "not_checked"
+    assert host.commands == []
+
+
+def test_account_of_two_products(host: Any) -> None:
+    other = {**host.instance, "name": "crowd", "product": "crowd", "unit": None}
+    found, _accounts = judge(host, instances=[host.instance, other])
+    assert found["DC-USR-01"]["status"] == "fail"
+    assert "several products" in found["DC-USR-01"]["reason"]
+
+
+def test_privileged_primary_group(host: Any) -> None:
+    host.write("etc/group", f"docker:x:{host.gid}:\n")
+    found, _accounts = judge(host)
+    assert found["DC-USR-03"]["status"] == "fail"
+    assert "docker" in found["DC-USR-03"]["reason"]
+
+
+def test_process_keeps_groups_until_it_is_restarted(host: Any) -> None:
+    host.accounts(groups="adm:x:4:\n")
+    host.process(confined=True, groups=f"4 {host.gid}")
+    found, accounts = judge(host)
+    assert (found["DC-USR-03"]["status"], found["DC-USR-03"]["pending"]) == ("fail", "restart")
+    assert accounts.restart_pending == ["jira"]
+    host.process(confined=True, groups=str(host.gid))
+    assert judge(host)[0]["DC-USR-03"]["status"] == "pass"
+
+
+def test_sudo_rule_through_a_group_is_left_to_a_person(host: Any) -> None:
+    host.write("etc/sudoers", "%jira ALL=ALL\n")
+    found, accounts = judge(host)
+    assert found["DC-USR-03"]["status"] == "fail"
+    assert accounts.changes.count == 0
+
+
+def test_sudo_rule_through_a_group_that_is_taken_away_is_settled_with_it(host: Any) -> None:
+    host.accounts(groups="sudo:x:27:jira\n")
+    host.write("etc/sudoers", "%sudo ALL=ALL\n")
+    assert judge(host)[0]["DC-USR-03"]["status"] == "fixed"
+
+
+def test_declared_sudo_stays(host: Any) -> None:
+    host.write("etc/sudoers", "jira ALL=/bin/ls\n")
+    assert judge(host, sudo_allowed=["jira"])[0]["DC-USR-03"]["status"] == "pass"
+
+
+def test_rules_that_visudo_refuses_stay(host: Any) -> None:
+    rules = host.write("etc/sudoers", "alice, jira ALL=ALL\n")
+    run = host.run
+    host.run = lambda argv, **options: (1, "", "syntax error") if argv[0] == "visudo" else run(argv, **options)
+    found, _accounts = judge(host)
+    assert found["DC-USR-03"]["status"] == "fail"
+    assert "syntax error" in str(found["DC-USR-03"]["evidence"])
+    assert rules.read_text() == "alice, jira ALL=ALL\n"
+
+
+def test_keys_of_a_shared_home_stay(host: Any) -> None:
+    host.accounts(extra="alice:x:2000:2000::/usr/local/jira:/bin/sh\n")
+    keys = host.write("usr/local/jira/.ssh/authorized_keys", KEY)
+    found, _accounts = judge(host)
+    assert found["DC-USR-02"]["status"] == "fail"
+    assert "alice" in found["DC-USR-02"]["reason"]
+    assert keys.exists()
+
+
+def test_keys_behind_a_link_stay(host: Any) -> None:
+    keys = host.write("root/.ssh/authorized_keys", KEY)
+    (host.root / "usr/local/jira/.ssh").symlink_to(host.root / "root/.ssh")
+    found, _accounts = judge(host)
+    assert found["DC-USR-02"]["status"] == "fail"
+    assert keys.exists()
+
+
+def test_failed_repair_is_told(host: Any) -> None:
+    host.accounts(login="/bin/bash")
+    run = host.run
+    host.run = lambda argv, **options: (1, "", "passwd is locked") if argv[0] == "usermod" else run(argv, **options)
+    found, _accounts = judge(host)
+    assert found["DC-USR-02"]["status"] == "fail"
+    assert "passwd is locked" in str(found["DC-USR-02"]["evidence"])
+
+
+def test_others_with_the_same_uid(host: Any) -> None:
+    host.accounts(extra=f"twin:x:{host.uid}:9::/:/bin/sh\n")
+    found, accounts = judge(host)
+    assert found["DC-USR-05"]["instance"] is None
+    assert found["DC-USR-05"]["status"] == "fail"
+    assert accounts.changes.count == 0
+
+
+def test_no_product(host: Any) -> None:
+    found, _accounts = judge(host, instances=[])
+    assert statuses(found) == {"DC-USR-05": "not_applicable"}
