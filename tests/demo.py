@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -89,7 +88,7 @@ def run() -> bool:
         with step(title):
             well = play(group, playbook, report, *arguments) and well
     show(read("before"), read("after"))
-    hosts = f"tests/hosts/hosts.py -g {GROUP}"
+    hosts = f".venv/bin/python tests/hosts/hosts.py -g {GROUP}"
     say(
         f"\nReport:      {REPORTS.name}/after/report.html (and before it: {REPORTS.name}/before/report.html)"
         f"\nLook inside: {hosts} ssh {HOST}"

@@ -62,7 +62,7 @@ class Mounts:
         except OSError:
             lines = []
         for line in lines:
-            fields, _, source = line.partition(b" - ")
+            fields, _dash, source = line.partition(b" - ")
             parts = fields.split()
             if len(parts) < 5 or not source:
                 continue

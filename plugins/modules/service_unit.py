@@ -627,8 +627,8 @@ class ServiceUnits:
             return f"{what}: another drop-in of {plan.unit} wins; take the directives out of it"
         if not waits:
             return what
-        # Worded so that it stays true in a report once the restart has been.
-        unit = "the unit is right and" if right_at_next_start else "the staged unit"
+        # Worded so that it is true before the change is staged, while it waits, and once the restart has been.
+        unit = "the unit is right and" if right_at_next_start else "harden stages the right unit, which"
         return f"{what}; {unit} takes effect with a restart (atlassian_dc_allow_restart)"
 
     # ---- writing -----------------------------------------------------------------------------

@@ -49,8 +49,8 @@ class Host:
     @classmethod
     def parse(cls, text: str) -> Host:
         """Read NAME[=IMAGE[:DISTRIBUTION]]."""
-        name, _, rest = text.partition("=")
-        image, _, distribution = rest.partition(":")
+        name, _sign, rest = text.partition("=")
+        image, _colon, distribution = rest.partition(":")
         if not NAME.match(name):
             raise HostsError(f"'{name}' is no host name: lower case letters, digits and '-', starting with a letter.")
         return cls(name, image or DEFAULT_IMAGE, distribution or DEFAULT_DISTRIBUTION)

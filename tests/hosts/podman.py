@@ -100,7 +100,7 @@ def _mounts() -> list[tuple[str, str]]:
     """Mount point and file system type of everything mounted here, oldest first."""
     result = []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        before, _, after = line.partition(" - ")
+        before, _dash, after = line.partition(" - ")
         result.append((before.split()[4].replace("\\040", " "), after.split()[0]))
     return result
 

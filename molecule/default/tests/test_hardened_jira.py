@@ -45,7 +45,7 @@ def fetch(host: Host, path: str) -> tuple[int, str]:
         "    answer = error\n"
         "print(answer.status, answer.read().decode())\n"
     )
-    status, _, text = host.check_output("python3 -c %s", script).partition(" ")
+    status, _space, text = host.check_output("python3 -c %s", script).partition(" ")
     return int(status), text
 
 

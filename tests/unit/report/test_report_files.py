@@ -246,7 +246,7 @@ def test_a_link_of_ones_own_is_followed(tmp_path: Path) -> None:
     ("make", "message"),
     [
         (lambda path: path.write_text("x"), "is not a directory"),
-        (lambda path: os.mkfifo(path), "is not a directory"),
+        (os.mkfifo, "is not a directory"),
         (lambda path: path.symlink_to("nowhere"), "cannot be written: No such file"),
         (lambda path: path.symlink_to("/dev/null"), "is not a directory"),
     ],

@@ -1,3 +1,3 @@
-#!/bin/bash
+#!/usr/bin/env bash
 echo "Usage: start-jira.sh [-fg]"
 echo "    -fg    Start Jira in the foreground"

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Starts Jira: in the background, or in the foreground with -fg. When user.sh names an account, root switches to it.
 
 here=$(dirname "$(readlink -f "$0")")

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Stops Jira: asks Tomcat to shut down, and ends the process when that takes longer than 20 seconds.
 
 here=$(dirname "$(readlink -f "$0")")
