@@ -87,8 +87,8 @@ class CallbackModule(CallbackBase):
             return
         self._catalogue = load_catalogue()
         self._ledger = _ledger.ACTIVE = Ledger(self._catalogue)
-        self._ledger.run_tags = tuple(context.CLIARGS.get("tags") or ("all",))
-        self._ledger.skip_tags = tuple(context.CLIARGS.get("skip_tags") or ())
+        self._ledger.run_tags = tuple(sorted(context.CLIARGS.get("tags") or ("all",)))
+        self._ledger.skip_tags = tuple(sorted(context.CLIARGS.get("skip_tags") or ()))
         self._settings: dict[str, Any] = {}
         self._check_modes: set[bool] = set()
         self._gated = False

@@ -336,7 +336,7 @@ class Ledger:
             if not mine:
                 messages.append(f"{name}: matches no host of this run")
             elif days < 0:
-                messages.append(f"{name}: expired on {waiver.expires}; the failure counts again")
+                messages.append(f"{name}: expired on {waiver.expires} and no longer counts; renew or remove it")
             elif days <= EXPIRY_WARNING_DAYS:
                 messages.append(f"{name}: expires in {days} days, on {waiver.expires}")
             if mine and all(entry["status"] == "pass" for entry in mine):
