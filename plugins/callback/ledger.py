@@ -160,7 +160,8 @@ class CallbackModule(CallbackBase):
             return
         self._ledger.host(host).seen(time.monotonic())
         if "dc_instances" in data:
-            self._ledger.found(host, data["dc_instances"])
+            facts = data.get("ansible_facts", {}).get("atlassian_dc", {})
+            self._ledger.found(host, data["dc_instances"], facts.get("problems", ()))
         self._record_all(host, result, task, data)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:

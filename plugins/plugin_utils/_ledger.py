@@ -85,6 +85,7 @@ class HostRecord:
     failed: str | None = None
     discovered: bool = False
     instances: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[dict[str, Any]] = field(default_factory=list)
     judgements: dict[tuple[str, str | None], dict[str, list[Judgement]]] = field(default_factory=dict)
     first_seen: float | None = None
     last_seen: float | None = None
@@ -140,11 +141,14 @@ class Ledger:
 
     # -- recording ---------------------------------------------------------------------------------------------
 
-    def found(self, host: str, instances: Iterable[Mapping[str, Any]]) -> None:
-        """Record what discovery found."""
+    def found(
+        self, host: str, instances: Iterable[Mapping[str, Any]], problems: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
+        """Record what discovery found, and what it could not read or make sense of on the host."""
         record = self.host(host)
         record.discovered = True
         record.instances = [dict(instance) for instance in instances]
+        record.problems = [dict(problem) for problem in problems]
 
     def findings(self, host: str, findings: Iterable[Mapping[str, Any]], source: str) -> None:
         """Record what a module of ours returned as ``dc_findings``; one that breaks the rules is an error."""
@@ -373,6 +377,15 @@ class Ledger:
             }
         entries = [(host, entry) for host, content in hosts.items() for entry in content["controls"]]
         failures = [f"{record.name}: {record.failed}" for record in self.hosts.values() if record.failed is not None]
+        problems = [
+            f"{subject}: {problem.get('path')}: {problem.get('message')}"
+            for record in self.hosts.values()
+            for subject, found in [
+                (record.name, record.problems),
+                *((f"{record.name}/{item['name']}", item.get("problems") or []) for item in record.instances),
+            ]
+            for problem in found
+        ]
         strays = [
             f"{record.name}: a task judged {control} on the unknown instance '{instance}'"
             for record in self.hosts.values()
@@ -393,7 +406,12 @@ class Ledger:
                     {control for record in self.hosts.values() for control in record.skip_controls}
                 ),
             },
-            "messages": self.stopped + failures + self.messages + strays + self._statement_messages(entries, today),
+            "messages": self.stopped
+            + failures
+            + problems
+            + self.messages
+            + strays
+            + self._statement_messages(entries, today),
             "hosts": hosts,
             "summary": summarise(entry["status"] for _host, entry in entries),
         }

@@ -192,6 +192,15 @@ class TestWhatIsNotJudged:
         assert entries(ledger)["DC-ORG-01", None]["status"] == "manual"
 
 
+def test_what_discovery_could_not_read_is_said(ledger: Ledger) -> None:
+    broken = {"path": "/opt/atlassian/jira/conf/server.xml", "message": "line 12: not well-formed XML"}
+    lost = {"path": "/opt/atlassian/old", "message": "declared, but there is no such installation"}
+    ledger.found("jira1", [{**JIRA, "problems": [broken]}], [lost])
+    messages = ledger.report(TODAY)["messages"]
+    assert "jira1/jira: /opt/atlassian/jira/conf/server.xml: line 12: not well-formed XML" in messages
+    assert "jira1: /opt/atlassian/old: declared, but there is no such installation" in messages
+
+
 class TestPending:
     def test_a_later_pass_of_what_waited_is_fixed(self, ledger: Ledger) -> None:
         ledger.findings("jira1", [finding("DC-USR-01", "fail", pending="restart")], "unit")
