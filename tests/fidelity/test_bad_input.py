@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host whose configuration files are broken or hostile: said in the report, no failed task, nothing expanded or run."""
+"""A host whose configuration files are broken or hostile: said in the report, nothing fails, is expanded or run."""
 
 from __future__ import annotations
 
