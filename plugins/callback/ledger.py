@@ -92,6 +92,7 @@ class CallbackModule(CallbackBase):
         self._settings: dict[str, Any] = {}
         self._check_modes: set[bool] = set()
         self._gated = False
+        self._judges = False
 
     # -- plays -------------------------------------------------------------------------------------------------
 
@@ -103,6 +104,7 @@ class CallbackModule(CallbackBase):
             if play.roles:
                 self._check_modes.add(bool(play.check_mode))
             self._gated |= any(task.action == GATE for task in _tasks(play.tasks))
+            self._judges |= _judges(play)
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         """Note the targeted hosts of a play of ours, with what their variables say about the report."""
@@ -210,7 +212,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Write the report and show it."""
         ledger = self._ledger
-        if not ledger.hosts:
+        if not ledger.hosts or not self._judges:
             return
         for record in ledger.hosts.values():
             # A failure that a rescue has caught is none.
@@ -251,6 +253,14 @@ def _tasks(blocks: Iterable[Any]) -> Iterator[Any]:
             yield from _tasks([*item.block, *item.rescue, *item.always])
         else:
             yield item
+
+
+def _judges(play: Play) -> bool:
+    """Whether a play judges controls; only then there is something to report."""
+    controls = load_catalogue()
+    return any(
+        role._role_collection == COLLECTION and controls.controls_of_role(role._role_name) for role in play.roles
+    ) or any(set(controls) & set(task.tags) for task in _tasks(play.tasks))
 
 
 def _is_ours(play: Play) -> bool:

@@ -5,7 +5,7 @@
 
 Modules never write, remove, chmod, chown or run a changing command by themselves: they ask ``Changes``. So check mode
 cannot be forgotten, what it predicts is by construction what a real run does, and whatever has to happen before a
-change (saving the old state) has a single call site, ``Changes.announce``.
+change is saved first by the recorder, so that it can be taken back.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any, Callable
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_text
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import Recorder, RecordError
 
 MAX_DIFF_BYTES = 64 * 1024
 """Longest file content shown in a diff; a longer one is only named."""
@@ -44,18 +46,41 @@ class Changes:
         check_mode: note what would change, change nothing.
         run_command: ``AnsibleModule.run_command`` or a function of the same form.
         listed: most changes listed one by one in the result; all are counted. None lists all.
+        recorder: saves what is about to be changed; None saves nothing.
 
     """
 
     def __init__(
-        self, check_mode: bool, run_command: Callable[..., Any] | None = None, listed: int | None = None
+        self,
+        check_mode: bool,
+        run_command: Callable[..., Any] | None = None,
+        listed: int | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.check_mode = check_mode
         self._run_command = run_command
         self._listed = listed
+        self._recorder = recorder
         self.count = 0
         self.entries: list[dict[str, str]] = []
         self.diff: list[dict[str, str]] = []
+
+    @classmethod
+    def of(cls, module: AnsibleModule, listed: int | None = None) -> Changes:
+        """Return the changes of a module, recorded as its parameter ``record`` says."""
+        try:
+            recorder = Recorder.of(module.params)
+        except RecordError as exc:
+            module.fail_json(msg=f"record: {exc}")
+        return cls(module.check_mode, module.run_command, listed, recorder)
+
+    def _save(self, save: Callable[[Recorder], None]) -> None:
+        """Save what is about to be changed."""
+        if self._recorder is not None:
+            try:
+                save(self._recorder)
+            except RecordError as exc:
+                raise ChangeError(str(exc)) from exc
 
     def announce(self, target: str, attribute: str, before: str, after: str) -> bool:
         """Note a change that is about to be made and say whether to make it.
@@ -125,6 +150,8 @@ class Changes:
             printable(path), "content" if old != new or info is None else "permissions", before, after
         ):
             return True
+        self._make_folders(os.path.dirname(path))
+        self._save(lambda recorder: recorder.file(path, info, old, new))
         self._replace(path, new, mode, owner, validate)
         return True
 
@@ -139,7 +166,6 @@ class Changes:
         folder = os.path.dirname(path)
         temporary = ""
         try:
-            os.makedirs(folder, mode=0o755, exist_ok=True)
             # The leading dot keeps readers of drop-in folders from picking up the unfinished file.
             handle, temporary = tempfile.mkstemp(prefix=".atlassian-dc-", suffix=os.path.splitext(path)[1], dir=folder)
             with os.fdopen(handle, "wb") as stream:
@@ -159,6 +185,15 @@ class Changes:
         finally:
             if temporary:
                 os.unlink(temporary)
+
+    def _make_folders(self, folder: str) -> None:
+        if not os.path.isdir(folder):
+            self._make_folders(os.path.dirname(folder))
+            self._save(lambda recorder: recorder.folder_made(folder))
+            try:
+                os.mkdir(folder, mode=0o755)
+            except OSError as exc:
+                raise ChangeError(f"{printable(folder)}: {exc.strerror}") from exc
 
     @staticmethod
     def _sync_folder(folder: str) -> None:
@@ -209,8 +244,11 @@ class Changes:
         if stat.S_ISREG(info.st_mode):
             with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as handle:
                 old = handle.read()
+        elif stat.S_ISLNK(info.st_mode):
+            old = os.fsencode(os.readlink(name, dir_fd=folder))
         self._diff_content(path, old, None, secret=False)
         if self.announce(printable(path), "removed", "present", "absent"):
+            self._save(lambda recorder: recorder.file(path, info, old, None))
             try:
                 os.unlink(name, dir_fd=folder)
             except OSError as exc:
@@ -246,6 +284,7 @@ class Changes:
         before = f"{info.st_uid}:{info.st_gid} {mode_text(info.st_mode)}"
         if not self.announce(printable(path), "permissions", before, f"{uid}:{gid} {mode_text(wanted)}"):
             return True
+        self._save(lambda recorder: recorder.permissions(path, info, uid, gid, wanted))
         through = f"/proc/self/fd/{descriptor}"
         try:
             if new_owner:
@@ -281,6 +320,7 @@ class Changes:
         """
         if not self.announce(printable(path), attribute, before, after):
             return True
+        self._save(lambda recorder: recorder.attribute(path, descriptor, name, value))
         through = f"/proc/self/fd/{descriptor}"
         try:
             if value is None:
@@ -293,7 +333,15 @@ class Changes:
             raise ChangeError(f"{printable(path)}: {attribute}: {exc.strerror}") from exc
         return True
 
-    def command(self, argv: Sequence[str], target: str, attribute: str, before: str, after: str) -> bool:
+    def command(
+        self,
+        argv: Sequence[str],
+        target: str,
+        attribute: str,
+        before: str,
+        after: str,
+        undo: Sequence[str] | None = None,
+    ) -> bool:
         """Change something by a system tool.
 
         Args:
@@ -302,6 +350,7 @@ class Changes:
             attribute: which property of it.
             before: state found, in words.
             after: state wanted, in words.
+            undo: the command that takes it back, None when nothing has to be taken back.
 
         Returns:
             Always True: the caller has seen that the state differs.
@@ -314,6 +363,7 @@ class Changes:
             return True
         if self._run_command is None:
             raise ChangeError(f"{target}: no way to run {argv[0]}")
+        self._save(lambda recorder: recorder.command(target, attribute, None if undo is None else list(undo)))
         code, out, err = self._run_command(list(argv))
         if code != 0:
             words = (err or out).strip() or "no message"

@@ -54,6 +54,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._permission
     Service,
     Verdict,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import Recorder
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._walk import VANISHED, Child, Folder, Mounts, Walk
 
 SAMPLES = 20
@@ -782,7 +783,7 @@ def check_trees(params: dict[str, Any], check_mode: bool, mounts: Mounts | None 
         if tree.get("trait_control"):
             known.add(tree["trait_control"])
     findings = Findings(params, sorted(known), check_mode)
-    changes = Changes(check_mode, listed=listed)
+    changes = Changes(check_mode, listed=listed, recorder=Recorder.of(params))
     report = Report(findings)
     accounts = Accounts()
     mounts = mounts or Mounts()

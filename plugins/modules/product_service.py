@@ -318,7 +318,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    changes = Changes(module.check_mode, module.run_command)
+    changes = Changes.of(module)
     outcomes: list[dict[str, Any]] = []
     running: list[str] = []
     try:

@@ -58,6 +58,7 @@ attributes:
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
   - atlassian_dc.hardening.controls
+  - atlassian_dc.hardening.record
 author:
   - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
 """
@@ -130,6 +131,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings i
     evidence,
     plural,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sudoers import (
     Identity,
     Sudoers,
@@ -309,7 +311,9 @@ class ServiceAccounts:
                 yield Drift(
                     proof,
                     "login shell",
-                    lambda: self._usermod(account, ["--shell", shell], "login shell", account.shell, shell),
+                    lambda: self._usermod(
+                        account, ["--shell", shell], "login shell", account.shell, shell, ["--shell", account.shell]
+                    ),
                 )
         found = self.database.passwords.get(account.name, "locked")
         if account.local and found != "locked":
@@ -317,7 +321,7 @@ class ServiceAccounts:
             yield Drift(
                 [evidence(f"password of {account.name}", "locked", state)],
                 "password not locked",
-                lambda: self._usermod(account, ["--lock"], "password", state, "locked"),
+                lambda: self._usermod(account, ["--lock"], "password", state, "locked", ["--unlock"]),
             )
         seen: set[str] = set()
         for path in key_files(account, self._configured_key_files(account)):
@@ -343,8 +347,17 @@ class ServiceAccounts:
             instance.get("unit") and os.path.exists(self._real(staged_path(instance["unit"]))) for instance in instances
         )
 
-    def _usermod(self, account: Account, options: list[str], attribute: str, before: str, after: str) -> None:
-        self.changes.command(["usermod", *options, account.name], f"account {account.name}", attribute, before, after)
+    def _usermod(
+        self, account: Account, options: list[str], attribute: str, before: str, after: str, undo: list[str]
+    ) -> None:
+        self.changes.command(
+            ["usermod", *options, account.name],
+            f"account {account.name}",
+            attribute,
+            before,
+            after,
+            undo=["usermod", *undo, account.name],
+        )
 
     def _configured_key_files(self, account: Account) -> list[str]:
         sshd = self._real("/usr/sbin/sshd")
@@ -422,7 +435,12 @@ class ServiceAccounts:
                 ],
                 f"member of {', '.join(extra)}",
                 lambda: self._usermod(
-                    account, ["--groups", ",".join(kept)], "groups", ", ".join(member_of), ", ".join(kept) or "none"
+                    account,
+                    ["--groups", ",".join(kept)],
+                    "groups",
+                    ", ".join(member_of),
+                    ", ".join(kept) or "none",
+                    ["--groups", ",".join(member_of)],
                 ),
             )
         yield from self._directory_groups(account, declared)
@@ -581,11 +599,12 @@ def main() -> None:
             "group_members": {"type": "list", "elements": "str", "default": []},
             "restart_allowed": {"type": "bool", "default": False},
             **CONTROL_ARGUMENTS,
+            **RECORD_ARGUMENTS,
         },
         supports_check_mode=True,
     )
     findings = Findings(module.params, CONTROLS, module.check_mode)
-    changes = Changes(module.check_mode, module.run_command)
+    changes = Changes.of(module)
     accounts = ServiceAccounts(module.params, findings, changes, module.run_command)
     accounts.run()
     module.exit_json(

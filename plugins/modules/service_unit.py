@@ -64,6 +64,7 @@ attributes:
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
   - atlassian_dc.hardening.controls
+  - atlassian_dc.hardening.record
 author:
   - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
 """
@@ -136,6 +137,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings i
     Findings,
     evidence,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sandbox_trial import (
     TRIAL_UNIT,
     find_java,
@@ -759,11 +761,12 @@ def main() -> None:
             "writable_paths": {"type": "list", "elements": "path", "default": []},
             "restart_allowed": {"type": "bool", "default": False},
             **CONTROL_ARGUMENTS,
+            **RECORD_ARGUMENTS,
         },
         supports_check_mode=True,
     )
     findings = Findings(module.params, CONTROLS, module.check_mode)
-    changes = Changes(module.check_mode, module.run_command)
+    changes = Changes.of(module)
     units = ServiceUnits(module.params, findings, changes, module.run_command)
     result: dict[str, Any] = {}
     try:

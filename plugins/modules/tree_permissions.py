@@ -24,6 +24,7 @@ description:
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
   - atlassian_dc.hardening.controls
+  - atlassian_dc.hardening.record
 options:
   trees:
     description:
@@ -277,6 +278,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import CONTROL_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._permissions import PolicyError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._permissions_tree import check_trees
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS, RecordError
 
 RULE = {
     "control": {"type": "str", "required": True},
@@ -336,6 +338,7 @@ def main() -> None:
             "trees": {"type": "list", "elements": "dict", "required": True, "options": TREE},
             "listed_changes": {"type": "int", "default": 200},
             **CONTROL_ARGUMENTS,
+            **RECORD_ARGUMENTS,
         },
         supports_check_mode=True,
     )
@@ -348,7 +351,7 @@ def main() -> None:
             module.fail_json(msg=f"the path of the {tree['name']} must be absolute, not {tree['path']!r}")
     try:
         result = check_trees(module.params, module.check_mode)
-    except PolicyError as exc:
+    except (PolicyError, RecordError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)
 

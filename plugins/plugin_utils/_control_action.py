@@ -1,21 +1,32 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Base of the action plugins of all modules that judge controls."""
+"""Base of the action plugins of all modules that judge controls and put them right."""
 
 from __future__ import annotations
 
+import datetime
+import os
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils import _ledger
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._selection import Selection, SelectionError
 
 
-class ControlAction(ActionBase):
-    """Runs the module of the same name and tells it which controls to judge and which to put right.
+def run_name() -> str:
+    """Return the name under which this run of Ansible is recorded on hosts; names sort by time."""
+    if _ledger.ACTIVE is not None:
+        return _ledger.ACTIVE.name
+    # Without the ledger, what all tasks of a run have in common is the process that started them.
+    return f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%d}-{os.getppid()}"
 
-    What the task says itself about ``controls`` and ``enforce`` wins. A plugin with more to add overrides
+
+class ControlAction(ActionBase):
+    """Runs the module of the same name and tells it which controls to judge, which to put right, and how to record it.
+
+    What the task says itself about ``controls``, ``enforce`` and ``record`` wins. A plugin with more to add overrides
     `module_arguments`.
     """
 
@@ -24,7 +35,11 @@ class ControlAction(ActionBase):
 
     def module_arguments(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments the module is called with, before the selection of controls is added."""
-        return dict(self._task.args)
+        arguments = dict(self._task.args)
+        if not self._task.check_mode:
+            role = self._task._role
+            arguments.setdefault("record", {"run": run_name(), "role": role._role_name if role else None})
+        return arguments
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once; skip it when none of the task's controls is selected."""

@@ -10,6 +10,7 @@ function of what was recorded, and is tested as such.
 from __future__ import annotations
 
 import datetime
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,6 +126,7 @@ class Ledger:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self.hosts: dict[str, HostRecord] = {}
+        self.name = f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         self.mode = "audit"
         self.started = now()
         self.finished_plays = False

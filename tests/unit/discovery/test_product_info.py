@@ -117,7 +117,7 @@ class TestRole:
         return data
 
     def test_specifies_every_shared_variable(self) -> None:
-        assert sorted(self.spec()) == sorted(f"atlassian_dc_{name}" for name in self.CONTRACT)
+        assert sorted(self.spec()) == sorted(f"atlassian_dc_{name}" for name in (*self.CONTRACT, "rollback_run"))
 
     def test_defaults_agree_with_the_spec(self) -> None:
         with_default = {name: option["default"] for name, option in self.spec().items() if "default" in option}

@@ -295,6 +295,7 @@ def test_preflight_stops_before_any_host_and_reports(playbook: Playbook) -> None
   gather_facts: false
   tasks:
     - ansible.builtin.file: {path: "{{ playbook_dir }}/touched", state: touch}
+      tags: DC-TOM-01
 """,
         *["-e", "atlassian_dc_admin_network=10.0.0.0/8", "-e", "atlassian_dc_allow_restart=maybe"],
         limit="h1,h2",

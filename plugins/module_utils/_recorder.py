@@ -1,0 +1,216 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Saves the state of everything on the host, before a run changes it.
+
+A run has a folder ``/var/lib/atlassian-dc/runs/<run>`` that only root reaches: ``manifest.jsonl``, to which one line is
+added before each change, and ``blobs/``, the contents that were there, named by their hash. The last runs are kept.
+While a module changes things it holds a lock, so that two runs cannot change one host at the same moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from typing import Any
+
+STATE = "/var/lib/atlassian-dc"
+KEPT_RUNS = 5
+"""Records of earlier runs that are kept; the oldest are removed when a run starts its own."""
+
+MAX_BLOB_BYTES = 16 * 1024 * 1024
+"""Longest file content that is saved. What the roles rewrite are configuration files."""
+
+LOCK_SECONDS = 60
+"""How long another run that is changing this host at this moment is waited for."""
+
+RUN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,63}")
+MANIFEST = "manifest.jsonl"
+UNDONE = "undone.jsonl"
+
+RECORD_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "record": {"type": "dict", "options": {"run": {"type": "str", "required": True}, "role": {"type": "str"}}},
+}
+"""Argument spec of every module that changes a host; documented in the ``record`` fragment."""
+
+
+class RecordError(Exception):
+    """What is about to be changed cannot be saved; says what and why. Nothing was changed."""
+
+
+@contextlib.contextmanager
+def saving(what: str) -> Iterator[None]:
+    """Turn errors of the system into a `RecordError` that names what was to be saved."""
+    try:
+        yield
+    except OSError as exc:
+        raise RecordError(f"{what} could not be saved before it was to be changed: {exc.strerror or exc}") from exc
+
+
+class Recorder:
+    """The record of one execution of a module.
+
+    Args:
+        run: name of the run, the same for all executions of one run of Ansible.
+        role: role that makes the changes, so that they can be undone by role.
+        state: folder of the records; another one in tests.
+
+    Raises:
+        RecordError: the name cannot be that of a run.
+
+    """
+
+    def __init__(self, run: str, role: str | None = None, state: str = STATE) -> None:
+        if not RUN_NAME.fullmatch(run):
+            raise RecordError(f"'{run}' cannot be the name of a run")
+        self.runs = os.path.join(state, "runs")
+        self.folder = os.path.join(self.runs, run)
+        self.run = run
+        self.role = role
+        self._state = state
+        self._manifest: int | None = None
+        self._lock: int | None = None
+
+    @classmethod
+    def of(cls, params: dict[str, Any]) -> Recorder | None:
+        """Return the recorder a module was asked to use, if any."""
+        record = params.get("record")
+        return cls(record["run"], record.get("role")) if record else None
+
+    def close(self) -> None:
+        """Let go of the lock; the end of the module does the same."""
+        for handle in (self._manifest, self._lock):
+            if handle is not None:
+                os.close(handle)
+        self._manifest = self._lock = None
+
+    # -- what is saved -----------------------------------------------------------------------------------------
+
+    def file(self, path: str, info: os.stat_result | None, content: bytes | None, after: bytes | None) -> None:
+        """Save a file or link that is about to be written or removed.
+
+        Args:
+            path: where it lies, or will.
+            info: its ``os.lstat``, None when it is absent.
+            content: what is in it, the target of a link.
+            after: what will be in it, None when it will be absent.
+
+        """
+        before: dict[str, Any] | None = None
+        if info is not None:
+            before = {
+                "type": "link" if stat.S_ISLNK(info.st_mode) else "file",
+                "uid": info.st_uid,
+                "gid": info.st_gid,
+                "mode": stat.S_IMODE(info.st_mode),
+                "times": [info.st_atime_ns, info.st_mtime_ns],
+                "blob": self._blob(path, content or b""),
+            }
+        digest = None if after is None else hashlib.sha256(after).hexdigest()
+        self._add({"kind": "file", "path": path, "before": before, "after": digest}, durable=True)
+
+    def folder_made(self, path: str) -> None:
+        """Note a folder that is about to be made."""
+        self._add({"kind": "folder", "path": path}, durable=True)
+
+    def permissions(self, path: str, info: os.stat_result, uid: int, gid: int, mode: int) -> None:
+        """Save owner, group and mode of something; one short line each, for trees are large."""
+        before = [info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)]
+        self._add(["p", path, info.st_dev, info.st_ino, *before, uid, gid, mode])
+
+    def attribute(self, path: str, descriptor: int, name: str, after: bytes | None) -> None:
+        """Save an extended attribute of something that is open."""
+        info = os.fstat(descriptor)
+        try:
+            before: str | None = os.getxattr(f"/proc/self/fd/{descriptor}", name).hex()
+        except OSError:
+            before = None
+        line = {"kind": "attribute", "path": path, "dev": info.st_dev, "ino": info.st_ino, "name": name}
+        self._add({**line, "before": before, "after": None if after is None else after.hex()})
+
+    def command(self, target: str, attribute: str, undo: list[str] | None) -> None:
+        """Note a command that is about to run, and the one that takes it back."""
+        self._add({"kind": "command", "target": target, "attribute": attribute, "undo": undo}, durable=True)
+
+    # -- how ---------------------------------------------------------------------------------------------------
+
+    def _blob(self, path: str, content: bytes) -> str:
+        if len(content) > MAX_BLOB_BYTES:
+            raise RecordError(f"{path!r} is larger than {MAX_BLOB_BYTES} bytes and would not be saved")
+        self._open()
+        digest = hashlib.sha256(content).hexdigest()
+        with saving(repr(path)):
+            target = os.path.join(self.folder, "blobs", digest)
+            if not os.path.exists(target):
+                temporary = f"{target}.new"
+                with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+                    stream.write(content)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.rename(temporary, target)
+        return digest
+
+    def _add(self, line: Any, durable: bool = False) -> None:
+        handle = self._open()
+        with saving("the state"):
+            text = (json.dumps(line, separators=(",", ":")) + "\n").encode("ascii")
+            if os.write(handle, text) != len(text):
+                raise OSError(28, "no space left on device")
+            if durable:
+                os.fsync(handle)
+
+    def _open(self) -> int:
+        """Open the manifest, at the first change of the execution; hold the lock from then on."""
+        if self._manifest is None:
+            with saving("the host's state"):
+                os.makedirs(self.runs, mode=0o700, exist_ok=True)
+                self._take_lock()
+                new = not os.path.isdir(self.folder)
+                os.makedirs(os.path.join(self.folder, "blobs"), mode=0o700, exist_ok=True)
+                if new:
+                    self._forget_old_runs()
+                path = os.path.join(self.folder, MANIFEST)
+                self._manifest = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+                self._end_torn_line(path)
+            self._add({"kind": "execution", "role": self.role, "time": int(time.time())})
+        return self._manifest
+
+    def _end_torn_line(self, path: str) -> None:
+        """Close a line that a full disk or a lost host has cut short, so that it does not swallow the next one."""
+        with open(path, "rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            if stream.tell():
+                stream.seek(-1, os.SEEK_END)
+                if stream.read(1) != b"\n" and self._manifest is not None:
+                    os.write(self._manifest, b"\n")
+
+    def _take_lock(self) -> None:
+        path = os.path.join(self._state, "lock")
+        self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        end = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    holder = os.pread(self._lock, 200, 0).decode("ascii", "replace").strip() or "another run"
+                    raise RecordError(
+                        f"{holder} is changing this host at this moment; wait until it has ended"
+                    ) from None
+                time.sleep(0.2)
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"run {self.run} (process {os.getpid()})\n".encode("ascii"), 0)
+
+    def _forget_old_runs(self) -> None:
+        runs = sorted(name for name in os.listdir(self.runs) if RUN_NAME.fullmatch(name))
+        for name in runs[:-KEPT_RUNS]:
+            shutil.rmtree(os.path.join(self.runs, name), ignore_errors=True)

@@ -1,0 +1,312 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes back what a run has changed, from the record it left on the host, last change first.
+
+What somebody has changed since is left alone and named. Paths are opened folder by folder without following links: a
+service account may own some of the folders and must not be able to point a restored owner at somebody else's file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, mode_text, printable
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import (
+    MANIFEST,
+    RUN_NAME,
+    STATE,
+    UNDONE,
+)
+
+UNIT_FOLDER = "/etc/systemd/system/"
+Line = dict[str, Any]
+
+
+class RollbackError(Exception):
+    """The run cannot be taken back; says why. Nothing was changed."""
+
+
+def read_lines(path: str) -> Iterator[Any]:
+    """Yield the JSON lines of a file; a line that was cut short is passed over, as what it announced was not done."""
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as stream:
+        for raw in stream:
+            try:
+                yield json.loads(raw)
+            except ValueError:
+                continue
+
+
+def read_run(folder: str, roles: list[str] | None) -> list[Line]:
+    """Return what a run has recorded and what was not taken back yet, oldest first.
+
+    Args:
+        folder: the folder of the run.
+        roles: only what these roles changed; None for all.
+
+    """
+    undone = list(read_lines(os.path.join(folder, UNDONE)))
+    if any(entry["roles"] is None for entry in undone):
+        return []
+    gone = {role for entry in undone for role in entry["roles"]}
+    lines: list[Line] = []
+    role: str | None = None
+    for line in read_lines(os.path.join(folder, MANIFEST)):
+        if isinstance(line, list):
+            names = ("kind", "path", "dev", "ino", "uid", "gid", "mode", "new_uid", "new_gid", "new_mode")
+            line = dict(zip(names, line))
+        if line["kind"] == "execution":
+            role = line["role"]
+        elif role not in gone and (roles is None or role in roles):
+            lines.append(line)
+    return lines
+
+
+def choose_run(name: str | None, roles: list[str] | None, state: str = STATE) -> tuple[str, list[Line]]:
+    """Return the run to take back, with its lines: the named one, else the last that left something to take back.
+
+    Raises:
+        RollbackError: there is no such run, or a later one has to be taken back first.
+
+    """
+    runs = os.path.join(state, "runs")
+    names = sorted(os.listdir(runs)) if os.path.isdir(runs) else []
+    names = [known for known in names if RUN_NAME.fullmatch(known)]
+    if name is not None and name not in names:
+        kept = ", ".join(names) or "none"
+        raise RollbackError(f"there is no record of run '{name}' on this host; recorded are: {kept}")
+    for known in reversed(names):
+        lines = read_run(os.path.join(runs, known), roles)
+        if known == name or (name is None and lines):
+            return known, lines
+        if lines:
+            raise RollbackError(f"run '{known}' is later than '{name}' and changed this host too; take it back first")
+    return "", []
+
+
+class Rollback:
+    """Takes back the changes of a run.
+
+    Args:
+        folder: the folder of the run.
+        check_mode: say what would be restored, change nothing.
+        run_command: ``AnsibleModule.run_command`` or a function of the same form.
+
+    """
+
+    def __init__(self, folder: str, check_mode: bool, run_command: Callable[..., Any]) -> None:
+        self.folder = folder
+        self.check_mode = check_mode
+        self._run_command = run_command
+        self.restored: list[dict[str, str]] = []
+        self.kept: list[str] = []
+        self.units: set[str] = set()
+        # What would be there by now, for check mode: contents and permissions by path.
+        self._contents: dict[str, str | None] = {}
+        self._permissions: dict[str, tuple[int, int, int]] = {}
+        self._reload = False
+        self._parent: tuple[str, int] | None = None
+
+    def run(self, lines: list[Line]) -> None:
+        """Take back changes, the last one first."""
+        handlers: dict[str, Callable[[Line], None]] = {
+            "file": self._file,
+            "folder": self._folder,
+            "p": self._mode,
+            "attribute": self._attribute,
+            "command": self._command,
+        }
+        try:
+            for line in reversed(lines):
+                try:
+                    handlers[line["kind"]](line)
+                except (OSError, ChangeError) as exc:
+                    self._keep(line.get("path") or line.get("target", ""), str(exc))
+            if self._reload and not self.check_mode:
+                self._run_command(["systemctl", "daemon-reload"])
+        finally:
+            self._close_parent()
+
+    def _keep(self, target: str, why: str) -> None:
+        self.kept.append(f"{printable(target)}: {why}")
+
+    def _note(self, target: str, what: str, now: str, before: str) -> None:
+        self.restored.append({"target": printable(target), "attribute": what, "before": now, "after": before})
+
+    # -- opening without following links -----------------------------------------------------------------------
+
+    def _open_parent(self, path: str) -> int:
+        """Return a descriptor of the folder something lies in; the last one is kept, for trees come in order."""
+        folder = os.path.dirname(path)
+        if self._parent is not None and self._parent[0] == folder:
+            return self._parent[1]
+        self._close_parent()
+        handle = os.open("/", os.O_PATH | os.O_DIRECTORY)
+        for part in [name for name in folder.split("/") if name]:
+            try:
+                deeper = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+            finally:
+                os.close(handle)
+            handle = deeper
+        self._parent = (folder, handle)
+        return handle
+
+    def _close_parent(self) -> None:
+        if self._parent is not None:
+            os.close(self._parent[1])
+            self._parent = None
+
+    @contextlib.contextmanager
+    def _opened(self, path: str) -> Iterator[int]:
+        handle = os.open(os.path.basename(path), os.O_PATH | os.O_NOFOLLOW, dir_fd=self._open_parent(path))
+        try:
+            yield handle
+        finally:
+            os.close(handle)
+
+    # -- files -------------------------------------------------------------------------------------------------
+
+    def _digest(self, path: str) -> str | None:
+        if path in self._contents:
+            return self._contents[path]
+        name = os.path.basename(path)
+        try:
+            parent = self._open_parent(path)
+            info = os.lstat(name, dir_fd=parent)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if stat.S_ISLNK(info.st_mode):
+            return hashlib.sha256(os.fsencode(os.readlink(name, dir_fd=parent))).hexdigest()
+        with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent), "rb") as stream:
+            return hashlib.sha256(stream.read()).hexdigest()
+
+    def _file(self, line: Line) -> None:
+        path, before = line["path"], line["before"]
+        current, wanted = self._digest(path), before and before["blob"]
+        if current != line["after"]:
+            if current != wanted:
+                self._keep(path, "somebody has changed it since; left as it is")
+            return
+        self._note(path, "content", "absent" if current is None else "as the run wrote it", self._words(before))
+        if path.startswith(UNIT_FOLDER):
+            self._reload = True
+            self.units.add(path[len(UNIT_FOLDER) :].split("/")[0].removesuffix(".d"))
+        self._contents[path] = wanted
+        if before is not None:
+            self._permissions[path] = (before["uid"], before["gid"], before["mode"])
+        if self.check_mode:
+            return
+        name, parent = os.path.basename(path), self._open_parent(path)
+        if before is None:
+            os.unlink(name, dir_fd=parent)
+            return
+        with open(os.path.join(self.folder, "blobs", before["blob"]), "rb") as stream:
+            content = stream.read()
+        temporary = f".atlassian-dc-rollback-{os.getpid()}"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=parent)
+        if before["type"] == "link":
+            os.symlink(os.fsdecode(content), temporary, dir_fd=parent)
+        else:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            with open(os.open(temporary, flags, 0o600, dir_fd=parent), "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fchown(stream.fileno(), before["uid"], before["gid"])
+                os.fchmod(stream.fileno(), before["mode"])
+                os.utime(stream.fileno(), ns=(before["times"][0], before["times"][1]))
+                os.fsync(stream.fileno())
+        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+
+    @staticmethod
+    def _words(before: Line | None) -> str:
+        return "absent" if before is None else f"{before['uid']}:{before['gid']} {mode_text(before['mode'])}"
+
+    def _folder(self, line: Line) -> None:
+        path = line["path"]
+        self._note(path, "folder", "present", "absent")
+        if self.check_mode:
+            return
+        try:
+            os.rmdir(os.path.basename(path), dir_fd=self._open_parent(path))
+        except FileNotFoundError:
+            self.restored.pop()
+        except OSError as exc:
+            self.restored.pop()
+            if exc.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            self._keep(path, "holds other files; left as it is")
+
+    # -- permissions -------------------------------------------------------------------------------------------
+
+    def _same(self, line: Line, info: os.stat_result) -> bool:
+        """Whether it still is the object that was changed, or the file this rollback has just put back."""
+        return (info.st_dev, info.st_ino) == (line["dev"], line["ino"]) or line["path"] in self._contents
+
+    def _mode(self, line: Line) -> None:
+        path = line["path"]
+        wanted = (line["uid"], line["gid"], line["mode"])
+        expected = (line["new_uid"], line["new_gid"], line["new_mode"])
+        try:
+            with self._opened(path) as handle:
+                info = os.fstat(handle)
+                found = (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
+                current = self._permissions.get(path, found) if self.check_mode else found
+                if not self._same(line, info) or current == wanted:
+                    return  # replaced by the product since, or right already
+                if current != expected:
+                    self._keep(path, "somebody has changed its owner or mode since; left as it is")
+                    return
+                self._permissions[path] = wanted
+                now, before = (f"{u}:{g} {mode_text(m)}" for u, g, m in (current, wanted))
+                self._note(path, "permissions", now, before)
+                if not self.check_mode:
+                    through = f"/proc/self/fd/{handle}"
+                    os.chown(through, wanted[0], wanted[1])
+                    if not stat.S_ISLNK(info.st_mode):
+                        os.chmod(through, wanted[2])
+        except (FileNotFoundError, NotADirectoryError):
+            return  # gone since
+
+    def _attribute(self, line: Line) -> None:
+        path, name = line["path"], line["name"]
+        try:
+            with self._opened(path) as handle:
+                through = f"/proc/self/fd/{handle}"
+                if not self._same(line, os.fstat(handle)):
+                    return
+                try:
+                    current: str | None = os.getxattr(through, name).hex()
+                except OSError:
+                    current = None
+                if current == line["before"]:
+                    return
+                self._note(path, name, "as the run left it", "absent" if line["before"] is None else "as before")
+                if self.check_mode:
+                    return
+                if line["before"] is None:
+                    os.removexattr(through, name)
+                else:
+                    os.setxattr(through, name, bytes.fromhex(line["before"]))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+
+    # -- commands ----------------------------------------------------------------------------------------------
+
+    def _command(self, line: Line) -> None:
+        if line["undo"] is None:
+            return
+        self._note(line["target"], line["attribute"], "as the run left it", "as before")
+        if self.check_mode:
+            return
+        code, out, err = self._run_command(line["undo"])
+        if code != 0:
+            self.restored.pop()
+            self._keep(line["target"], f"{line['attribute']}: {(err or out).strip()}")

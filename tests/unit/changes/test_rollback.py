@@ -1,0 +1,290 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is changed is saved first, and comes back."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _recorder
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import KEPT_RUNS, Recorder, RecordError
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rollback import (
+    Rollback,
+    RollbackError,
+    choose_run,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ME = (os.getuid(), os.getgid())
+
+
+class Host:
+    """A folder to change things in, and the state folder that records it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = folder / "files"
+        self.state = folder / "state"
+        self.files.mkdir(parents=True)
+        self.state.mkdir()
+        self.commands: list[list[str]] = []
+        self._recorder: Recorder | None = None
+
+    def command(self, argv: list[str]) -> tuple[int, str, str]:
+        self.commands.append(argv)
+        return (1, "", "no such account") if "fails" in argv else (0, "", "")
+
+    def changes(self, run: str = "run1", role: str | None = "service_user", check_mode: bool = False) -> Changes:
+        if self._recorder is not None:
+            self._recorder.close()  # each execution of a module is a process of its own
+        self._recorder = Recorder(run, role, str(self.state))
+        return Changes(check_mode, self.command, recorder=self._recorder)
+
+    def rollback(self, run: str | None = None, roles: list[str] | None = None, check_mode: bool = False) -> Rollback:
+        name, lines = choose_run(run, roles, str(self.state))
+        folder = self.state / "runs" / name
+        rollback = Rollback(str(folder), check_mode, self.command)
+        rollback.run(lines)
+        if lines and not check_mode:
+            with open(folder / "undone.jsonl", "a") as stream:
+                stream.write(json.dumps({"roles": roles}) + "\n")
+        return rollback
+
+    def chmod(self, changes: Changes, path: Path, mode: int) -> None:
+        handle = os.open(path, os.O_PATH | os.O_NOFOLLOW)
+        try:
+            changes.set_permissions(str(path), handle, os.fstat(handle), -1, -1, mode)
+        finally:
+            os.close(handle)
+
+    def snapshot(self) -> dict[str, Any]:
+        found = {}
+        for path in sorted(self.files.rglob("*")):
+            info = path.lstat()
+            content: Any = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+            times = info.st_mtime_ns if path.is_file() and not path.is_symlink() else None
+            found[str(path)] = (stat.S_IFMT(info.st_mode), stat.S_IMODE(info.st_mode), info.st_uid, content, times)
+        return found
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_everything_comes_back(host: Host) -> None:
+    (host.files / "edited").write_text("old")
+    (host.files / "gone").write_bytes(b"\xff\x00")
+    (host.files / "link").symlink_to("/nowhere")
+    (host.files / "odd\nname\udcff").write_text("x")
+    before = host.snapshot()
+    changes = host.changes()
+    changes.write_file(str(host.files / "edited"), "new", mode=0o600, owner=ME)
+    changes.write_file(str(host.files / "edited"), "newer", mode=0o640, owner=ME)
+    changes.write_file(str(host.files / "a/b/created"), "x", owner=ME)
+    changes.remove_file(str(host.files / "gone"))
+    changes.remove_file(str(host.files / "link"))
+    host.chmod(changes, host.files / "odd\nname\udcff", 0o400)
+    host.chmod(changes, host.files / "edited", 0o400)
+    assert host.snapshot() != before
+    rollback = host.rollback()
+    assert host.snapshot() == before
+    assert rollback.kept == []
+
+
+def test_check_mode_says_the_same_and_changes_nothing(host: Host) -> None:
+    (host.files / "edited").write_text("old")
+    changes = host.changes()
+    changes.write_file(str(host.files / "edited"), "new", owner=ME)
+    changes.write_file(str(host.files / "staged"), "x", owner=ME)
+    changes.remove_file(str(host.files / "staged"))
+    host.chmod(changes, host.files / "edited", 0o400)
+    after = host.snapshot()
+    dry = host.rollback(check_mode=True)
+    assert host.snapshot() == after
+    assert dry.restored == host.rollback().restored
+
+
+def test_what_was_changed_since_is_kept_and_named(host: Host) -> None:
+    for name in ("content", "mode"):
+        (host.files / name).write_text("old")
+    changes = host.changes()
+    changes.write_file(str(host.files / "content"), "new", owner=ME)
+    host.chmod(changes, host.files / "mode", 0o400)
+    (host.files / "content").write_text("by hand")
+    (host.files / "mode").chmod(0o444)
+    rollback = host.rollback()
+    assert (host.files / "content").read_text() == "by hand"
+    assert stat.S_IMODE((host.files / "mode").stat().st_mode) == 0o444
+    assert len(rollback.kept) == 2
+
+
+def test_a_file_replaced_or_removed_since_is_not_touched(host: Host) -> None:
+    (host.files / "rotated").write_text("old")
+    (host.files / "removed").write_text("old")
+    changes = host.changes()
+    host.chmod(changes, host.files / "rotated", 0o600)
+    host.chmod(changes, host.files / "removed", 0o600)
+    (host.files / "rotated.new").write_text("new")
+    (host.files / "rotated.new").chmod(0o640)
+    (host.files / "rotated.new").rename(host.files / "rotated")
+    (host.files / "removed").unlink()
+    host.rollback()
+    assert stat.S_IMODE((host.files / "rotated").stat().st_mode) == 0o640
+
+
+def test_a_folder_swapped_for_a_link_leads_nowhere(host: Host) -> None:
+    outside = host.files / "outside"
+    outside.mkdir()
+    (outside / "victim").write_text("root's")
+    tree = host.files / "tree"
+    tree.mkdir()
+    (tree / "victim").write_text("mine")
+    changes = host.changes()
+    changes.write_file(str(tree / "victim"), "hardened", owner=ME)
+    changes.remove_file(str(tree / "victim"))
+    (tree).rename(host.files / "moved")
+    tree.symlink_to(outside)
+    rollback = host.rollback()
+    assert (outside / "victim").read_text() == "root's"
+    assert rollback.kept
+
+
+def test_by_role(host: Host) -> None:
+    for role in ("service_user", "file_permissions"):
+        host.changes(role=role).write_file(str(host.files / role), "x", owner=ME)
+    host.rollback(roles=["file_permissions"])
+    assert [path.name for path in host.files.iterdir()] == ["service_user"]
+    host.rollback()
+    assert list(host.files.iterdir()) == []
+    assert host.rollback().restored == []
+
+
+def test_later_runs_come_first(host: Host) -> None:
+    for run in ("run1", "run2"):
+        host.changes(run).write_file(str(host.files / run), "x", owner=ME)
+    with pytest.raises(RollbackError, match=r"run2.*later"):
+        host.rollback("run1")
+    host.rollback()
+    host.rollback("run1")
+    assert list(host.files.iterdir()) == []
+
+
+def test_an_unknown_run_is_named_with_those_there_are(host: Host) -> None:
+    host.changes("run1").write_file(str(host.files / "x"), "x", owner=ME)
+    with pytest.raises(RollbackError, match=r"'nope'.*run1"):
+        host.rollback("nope")
+
+
+def test_nothing_recorded_is_nothing_to_do(host: Host) -> None:
+    host.changes(check_mode=True).write_file(str(host.files / "x"), "x", owner=ME)
+    assert list(host.state.iterdir()) == []
+    assert host.rollback().restored == []
+
+
+def test_commands_are_taken_back_in_reverse_and_failures_named(host: Host) -> None:
+    changes = host.changes()
+    changes.command(["usermod", "--lock", "jira"], "account jira", "password", "set", "locked", ["usermod", "--unlock"])
+    changes.command(["x"], "account y", "shell", "a", "b", ["fails"])
+    changes.command(["systemctl", "daemon-reload"], "systemd", "units", "old", "new")
+    host.commands.clear()
+    rollback = host.rollback()
+    assert host.commands == [["fails"], ["usermod", "--unlock"]]
+    assert rollback.kept == ["account y: shell: no such account"]
+
+
+def test_a_line_cut_short_hides_nothing_else(host: Host) -> None:
+    host.changes().write_file(str(host.files / "first"), "x", owner=ME)
+    manifest = host.state / "runs/run1/manifest.jsonl"
+    with open(manifest, "a") as stream:
+        stream.write('{"kind": "file", "path": "/tm')
+    host.changes().write_file(str(host.files / "second"), "x", owner=ME)
+    host.rollback()
+    assert list(host.files.iterdir()) == []
+
+
+def test_only_the_last_runs_are_kept_and_all_is_private(host: Host) -> None:
+    for number in range(KEPT_RUNS + 3):
+        host.changes(f"run{number}").write_file(str(host.files / "x"), str(number), owner=ME)
+    runs = sorted(path.name for path in (host.state / "runs").iterdir())
+    assert runs == [f"run{number}" for number in range(3, KEPT_RUNS + 3)]
+    modes = {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in (host.state / "runs").rglob("*") if path.is_file()}
+    assert modes == {0}
+    assert stat.S_IMODE((host.state / "runs").stat().st_mode) == 0o700
+
+
+def test_without_room_to_save_nothing_is_changed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    (host.files / "x").write_text("old")
+
+    def full(*_arguments: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_recorder.os, "fsync", full)
+    with pytest.raises(ChangeError, match=r"could not be saved.*No space left"):
+        host.changes().write_file(str(host.files / "x"), "new", owner=ME)
+    assert (host.files / "x").read_text() == "old"
+
+
+@pytest.mark.parametrize("name", ["../x", "", "a/b", ".hidden", "x" * 65])
+def test_a_run_cannot_lead_out_of_its_folder(host: Host, name: str) -> None:
+    with pytest.raises(RecordError):
+        Recorder(name, None, str(host.state))
+
+
+def _hold(state: str, ready: Any, end: Any) -> None:
+    Recorder("other", None, state).folder_made("/x")
+    ready.set()
+    end.wait(20)
+
+
+def test_two_runs_at_once_take_turns(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_recorder, "LOCK_SECONDS", 0.3)
+    context = multiprocessing.get_context("fork")
+    ready, end = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(str(host.state), ready, end))
+    process.start()
+    try:
+        assert ready.wait(20)
+        with pytest.raises(ChangeError, match=r"run other .* is changing this host at this moment"):
+            host.changes().write_file(str(host.files / "x"), "x", owner=ME)
+        assert not (host.files / "x").exists()
+    finally:
+        end.set()
+        process.join()
+    host.changes().write_file(str(host.files / "x"), "x", owner=ME)
+    assert (host.files / "x").exists()
+
+
+NAMES = st.sampled_from(["a", "b", "d/c", "d/e/f"])
+STEPS: dict[str, Callable[[Host, Changes, Path, int], Any]] = {
+    "write": lambda host, changes, path, n: changes.write_file(str(path), str(n), mode=0o600 + n % 8, owner=ME),
+    "remove": lambda host, changes, path, n: changes.remove_file(str(path)),
+    "chmod": lambda host, changes, path, n: host.chmod(changes, path, 0o400 + n) if path.exists() else None,
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(sorted(STEPS)), NAMES, st.integers(0, 63)), max_size=12))
+def test_any_sequence_of_changes_comes_back(steps: list[tuple[str, str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        host = Host(Path(folder))
+        (host.files / "a").write_text("was here")
+        (host.files / "d").mkdir()
+        (host.files / "d/c").write_text("was here too")
+        before = host.snapshot()
+        changes = host.changes()
+        for what, name, number in steps:
+            STEPS[what](host, changes, host.files / name, number)
+        rollback = host.rollback()
+        assert host.snapshot() == before
+        assert rollback.kept == []
