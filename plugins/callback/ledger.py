@@ -13,7 +13,7 @@ author:
   - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
 description:
   - Watches every task that carries the id of a control as a tag, records what its result proves, and writes
-    C(report.json) and C(report.html) at the very end of the run, also after failures.
+    C(report.json), C(report.html) and C(report.junit.xml) at the very end of the run, also after failures.
   - The playbooks of this collection load it by themselves. A playbook of your own that uses single roles needs
     C(callbacks_enabled = atlassian_dc.hardening.ledger).
   - Where the report is written is set by the variable C(atlassian_dc_report_dir).

@@ -26,10 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_html import render_html
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_junit import render_junit
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_terminal import escape_character
 
 JSON_NAME = "report.json"
 HTML_NAME = "report.html"
+JUNIT_NAME = "report.junit.xml"
 HISTORY = "history"
 
 MAX_HISTORY = 100
@@ -213,7 +215,7 @@ def write_report(report: Mapping[str, Any], directory: str | Path) -> dict[str, 
 
     """
     report = canonical(report)
-    contents = {HTML_NAME: render_html(report), JSON_NAME: report_json(report)}
+    contents = {JUNIT_NAME: render_junit(report), HTML_NAME: render_html(report), JSON_NAME: report_json(report)}
     path = prepare_directory(directory)
     try:
         with _opened_directory(path) as room:
@@ -224,7 +226,7 @@ def write_report(report: Mapping[str, Any], directory: str | Path) -> dict[str, 
                 _prune_history(room)
     except OSError as exc:
         raise _error(path, exc) from exc
-    return {name: path / name for name in sorted(contents, reverse=True)}
+    return {name: path / name for name in reversed(contents)}
 
 
 def _error(path: Path, exc: OSError) -> ReportError:

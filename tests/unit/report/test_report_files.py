@@ -50,10 +50,11 @@ def test_a_report_is_written_privately(tmp_path: Path) -> None:
     finally:
         os.umask(previous)
     directory = tmp_path / "new" / "report"
-    assert written == {"report.json": directory / "report.json", "report.html": directory / "report.html"}
+    assert written == {name: directory / name for name in ("report.json", "report.html", "report.junit.xml")}
     assert mode(directory) == 0o700
-    assert {name: mode(path) for name, path in written.items()} == {"report.json": 0o600, "report.html": 0o600}
-    assert sorted(os.listdir(directory)) == ["report.html", "report.json"]
+    assert {name: mode(path) for name, path in written.items()} == dict.fromkeys(written, 0o600)
+    assert sorted(os.listdir(directory)) == ["report.html", "report.json", "report.junit.xml"]
+    assert "<testsuites " in written["report.junit.xml"].read_text()
     version = samples.audit()["collection_version"]
     assert json.loads(written["report.json"].read_text())["collection_version"] == version
     assert f"atlassian_dc.hardening {version}" in written["report.html"].read_text()
@@ -140,16 +141,18 @@ def test_what_json_cannot_hold_is_named(value: Any) -> None:
 def test_the_report_before_moves_to_the_history(tmp_path: Path) -> None:
     write_report(at("15:00:00"), tmp_path)
     first = tree(tmp_path)
-    (tmp_path / "report.junit.xml").write_text("<testsuites/>")
+    (tmp_path / "report.csv").write_text("id;status")
     (tmp_path / "notes.txt").write_text("mine")
     write_report(at("16:00:00"), tmp_path)
     assert sorted(tree(tmp_path)) == [
+        "history/20261123T150000Z/report.csv",
         "history/20261123T150000Z/report.html",
         "history/20261123T150000Z/report.json",
         "history/20261123T150000Z/report.junit.xml",
         "notes.txt",
         "report.html",
         "report.json",
+        "report.junit.xml",
     ]
     assert {name: (tmp_path / "history/20261123T150000Z" / name).read_text() for name in first} == first
     assert json.loads((tmp_path / "report.json").read_text())["finished"] == "2026-11-23T16:00:00Z"
@@ -217,7 +220,12 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".report.json.0123456789abcdef.tmp").write_text("half")
     (tmp_path / ".report.notes.tmp").write_text("mine")
     write_report(samples.audit(), tmp_path)
-    assert sorted(os.listdir(tmp_path)) == [".report.notes.tmp", "report.html", "report.json"]
+    assert sorted(os.listdir(tmp_path)) == [
+        ".report.notes.tmp",
+        "report.html",
+        "report.json",
+        "report.junit.xml",
+    ]
 
 
 # ---- places that cannot be used -------------------------------------------------------------------------------------
@@ -239,7 +247,7 @@ def test_a_link_of_ones_own_is_followed(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "report").symlink_to("target")
     assert write_report(samples.audit(), tmp_path / "report")["report.json"] == tmp_path / "report/report.json"
-    assert sorted(os.listdir(tmp_path / "target")) == ["report.html", "report.json"]
+    assert sorted(os.listdir(tmp_path / "target")) == ["report.html", "report.json", "report.junit.xml"]
 
 
 @pytest.mark.parametrize(
@@ -335,7 +343,7 @@ def test_whatever_fails_the_report_before_is_untouched(tmp_path: Path) -> None:
         directory = tmp_path / str(failing)
         write_report(at("14:00:00"), directory)
         write_report(at("15:00:00"), directory)
-        (directory / "report.junit.xml").write_text("<testsuites/>")
+        (directory / "report.csv").write_text("id;status")
         before = tree(directory)
         error = None
         with pytest.MonkeyPatch.context() as patch:
@@ -352,7 +360,7 @@ def test_whatever_fails_the_report_before_is_untouched(tmp_path: Path) -> None:
         else:  # nothing failed, or nothing that the report needs
             assert json.loads((directory / "report.json").read_text())["finished"] == "2026-11-23T16:00:00Z"
             (kept,) = set(os.listdir(directory / "history")) - {"20261123T140000Z"}
-            names = ["report.html", "report.json", "report.junit.xml"]
+            names = ["report.csv", "report.html", "report.json", "report.junit.xml"]
             assert tree(directory / "history" / kept) == {name: before[name] for name in names}
         if counter.calls < failing:
             break
