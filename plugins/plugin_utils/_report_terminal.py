@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_plan import RESTART_OPTION, plan
+
 Report = Mapping[str, Any]
 Entry = Mapping[str, Any]
 
@@ -285,7 +287,7 @@ def _hints(report: Report) -> Iterator[str]:
     summary = report["summary"]
     entries = [entry for host in report["hosts"].values() for entry in host["controls"]]
     waiting = sum(1 for entry in entries if entry["pending"])
-    if waiting:
+    if waiting and report["mode"] == "harden":  # after an audit the plan tells it
         yield (
             f"{plural(waiting, 'control')} pending a product restart: "
             "run harden with atlassian_dc_allow_restart=true when the product may be restarted."
@@ -301,6 +303,31 @@ def _hints(report: Report) -> Iterator[str]:
         counted.append(f"{summary['not_checked']} not checked")
     if counted:
         yield f"Not listed here: {', '.join(counted)}. The report has the reason of each."
+
+
+def _plan(report: Report, paint: _Painter, width: int) -> Iterator[str]:
+    """Return what harden would do after an audit, and the command."""
+    todo = plan(report)
+    if todo is None:
+        return
+    yield from (paint(line, "bold") for line in _wrap("What harden would do, unless a reason says otherwise", width))
+    for step in todo.steps:
+        ids = some_names([visible(item.id) for item in step.items])
+        first, *others = _wrap(f"{step.words}: {ids}", width - len(_INDENT))
+        yield f"{len(step.items):>5}  {first}"
+        yield from (_INDENT + line for line in others)
+    if todo.command is None:
+        return
+    yield from _wrap("To start it, with your inventory:", width)
+    *firsts, last = _wrap(todo.command, width - 4)
+    yield from (f"  {line} \\" for line in firsts)
+    yield f"  {last}"
+    if not todo.limited:
+        yield from _wrap(
+            "It names no hosts: limit it to those of this audit with --limit if your inventory has more.", width
+        )
+    if todo.restarts:
+        yield from _wrap(f"Add {RESTART_OPTION} when the products may be restarted.", width)
 
 
 def render_terminal(report: Report, color: bool = False, width: int = 80) -> str:
@@ -335,6 +362,8 @@ def render_terminal(report: Report, color: bool = False, width: int = 80) -> str
     paragraph(f"Coverage {summary['coverage']}: judged, out of all that apply")
     findings = list(_findings(report, paint, width))
     lines += ["", *findings] if findings else []
+    planned = list(_plan(report, paint, width))
+    lines += ["", *planned] if planned else []
     hints = list(_hints(report))
     lines += [""] if hints else []
     for hint in hints:

@@ -42,8 +42,17 @@ FAIL   high      DC-DIR-06  jira1/jira  No backup archive or secret lies where t
 ERROR  medium    DC-USR-05  jira1       No account shares the service account's UID or group by acc…
        getent passwd ended with status 2 after 10 s
 
-1 control pending a product restart: run harden with atlassian_dc_allow_restart=true when the
-product may be restarted.
+What harden would do, unless a reason says otherwise
+    1  put right at once, without a restart: DC-DIR-01
+    1  put right by a restart of the product, if atlassian_dc_allow_restart=true: DC-USR-01
+    1  put right by refusing traffic that is not declared, once what it needs is set
+       (atlassian_dc_admin_networks, atlassian_dc_proxy_addresses): DC-NET-01
+    1  leave to a person: DC-DIR-06
+    1  leave alone, for somebody accepts it: DC-DIR-04
+To start it, with your inventory:
+  ansible-playbook -i INVENTORY atlassian_dc.hardening.harden --limit jira1
+Add -e atlassian_dc_allow_restart=true when the products may be restarted.
+
 Not listed here: 1 waived (the first until 2026-12-01), 1 manual (a person has to answer), 1 not
 checked. The report has the reason of each.
 
@@ -60,6 +69,23 @@ def test_one_line_where_it_fits() -> None:
         "FAIL   critical  DC-USR-01  jira1/jira  [pending restart] Product runs as its own non-root account: "
         "the main process 1234 runs as root, not as jira"
     ) in lines
+
+
+def test_after_hardening_it_says_what_waits_instead_of_a_plan() -> None:
+    shown = render_terminal(samples.hardened(), width=200)
+    assert "1 control pending a product restart: run harden with atlassian_dc_allow_restart=true" in shown
+    assert "What harden would do" not in shown
+
+
+def test_a_long_command_is_continued_as_a_shell_takes_it() -> None:
+    report = samples.audit()
+    report["hosts"] = {f"jira-production-node-{n}": report["hosts"]["jira1"] for n in range(3)}
+    lines = render_terminal(report, width=80).splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("  ansible-playbook"))
+    assert lines[start : start + 2] == [
+        "  ansible-playbook -i INVENTORY atlassian_dc.hardening.harden --limit \\",
+        "  jira-production-node-0,jira-production-node-1,jira-production-node-2",
+    ]
 
 
 def test_colours_change_nothing_but_colour() -> None:
