@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_plan import (
+    RESTART_OPTION,
+    fix_command,
+    fix_notes,
+    plan,
+    restart_command,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_terminal import (
+    SEVERITIES,
     STATUSES,
     Entry,
     Report,
@@ -104,8 +112,9 @@ def _web_address(reference: str) -> str | None:
     return reference if parts.scheme in ("http", "https") and parts.netloc else None
 
 
-def _style_hash(style: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+def _source_hash(source: str) -> str:
+    """Return the name under which a content security policy allows an inline style or script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 
 @functools.lru_cache(maxsize=1)
@@ -119,7 +128,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(shown=_shown, lines=split_lines, style_hash=_style_hash, plural=plural)
+    environment.filters.update(shown=_shown, lines=split_lines, source_hash=_source_hash, plural=plural)
     return environment
 
 
@@ -151,6 +160,7 @@ def _waiver(entry: Entry, today: datetime.date) -> dict[str, Any] | None:
         state = f"Waiver until {expires} without effect: it covers failures only"
     return {
         "state": state,
+        "expires": expires.isoformat(),
         "urgent": waiver["expired"] or (entry["status"] == "waived" and days <= 30),
         "owner": waiver["owner"],
         "justification": waiver["justification"],
@@ -159,19 +169,25 @@ def _waiver(entry: Entry, today: datetime.date) -> dict[str, Any] | None:
     }
 
 
-def _entry(entry: Entry, today: datetime.date) -> dict[str, Any]:
+def _entry(host: str, anchor: str, entry: Entry, today: datetime.date) -> dict[str, Any]:
     """Arrange a control for the template."""
+    command = fix_command(host, entry)
     status, evidence = entry["status"], entry["evidence"]
     remediation = (entry.get("remediation") or "") if status in REMEDY_USEFUL else ""
     references = list(entry.get("references") or [])
     inside = []
     if evidence:
         inside.append(f"Evidence ({len(evidence)})")
-    if remediation:
+    if remediation or command:
         inside.append("How to put it right")
     if references:
         inside.append("References")
     return {
+        "anchor": anchor,
+        "host": host,
+        "command": command,
+        "notes": fix_notes(entry) if command else [],
+        "order": entry_order(entry),
         "id": entry["id"],
         "title": entry["title"],
         "severity": entry["severity"],
@@ -194,6 +210,7 @@ def _host(number: int, name: str, host: Report, today: datetime.date) -> dict[st
     """Arrange a host for the template."""
     entries = sorted(host["controls"], key=entry_order)
     counts = count_statuses(entries)
+    arranged = [_entry(name, f"entry-{number}-{position}", entry, today) for position, entry in enumerate(entries, 1)]
     return {
         "anchor": f"host-{number}",
         "name": name,
@@ -201,16 +218,47 @@ def _host(number: int, name: str, host: Report, today: datetime.date) -> dict[st
         "duration": _duration(host.get("duration_seconds") or 0),
         "instances": host["instances"],
         "counts": counts,
+        "entries": arranged,
         "groups": [
             {
                 "status": status,
                 "open": status not in FOLDED,
-                "entries": [_entry(entry, today) for entry in entries if entry["status"] == status],
+                "entries": [entry for entry in arranged if entry["status"] == status],
             }
             for status in STATUSES
             if counts[status]
         ],
     }
+
+
+def _worst_host_first(item: tuple[str, Report]) -> tuple[Any, ...]:
+    """Sort key of hosts: those that could not be looked at, then by what fails or broke, the most severe first."""
+    name, host = item
+    bad = [entry["severity"] for entry in host["controls"] if entry["status"] in ("error", "fail")]
+    return host["reachable"], [-bad.count(severity) for severity in SEVERITIES], name
+
+
+def _by_control(hosts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the controls, the worst first, each with all its subjects."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for host in hosts:
+        for entry in host["entries"]:
+            found.setdefault(entry["id"], []).append(entry)
+    controls = []
+    for control, entries in found.items():
+        entries.sort(key=lambda entry: (entry["order"], entry["host"]))
+        counts = count_statuses(entries)
+        controls.append(
+            {
+                "id": control,
+                "title": entries[0]["title"],
+                "severity": entries[0]["severity"],
+                "counts": [(status, counts[status]) for status in STATUSES if counts[status]],
+                "entries": entries,
+                "order": entries[0]["order"],
+            }
+        )
+    return sorted(controls, key=lambda control: control["order"])
 
 
 def _bar(summary: Report) -> list[dict[str, Any]]:
@@ -235,7 +283,16 @@ def render_html(report: Report) -> str:
     """
     finished = _time(report["finished"])
     today = finished.date()
-    entries = [entry for host in report["hosts"].values() for entry in host["controls"]]
+    hosts = [
+        _host(number, name, host, today)
+        for number, (name, host) in enumerate(sorted(report["hosts"].items(), key=_worst_host_first), 1)
+    ]
+    entries = [entry for host in hosts for entry in host["entries"]]
+    waivers = [entry for entry in entries if entry["waiver"]]
+    waivers.sort(key=lambda entry: (entry["waiver"]["expires"], entry["id"], entry["host"], entry["instance"] or ""))
+    waiting = [
+        (name, entry) for name, host in report["hosts"].items() for entry in host["controls"] if entry["pending"]
+    ]
     page = _environment().get_template("report.html.j2")
     return page.render(
         report=report,
@@ -255,8 +312,12 @@ def render_html(report: Report) -> str:
         meanings=MEANINGS,
         summary=report["summary"],
         bar=_bar(report["summary"]),
-        pending=sum(1 for entry in entries if entry["pending"]),
-        hosts=[
-            _host(number, name, host, today) for number, (name, host) in enumerate(sorted(report["hosts"].items()), 1)
-        ],
+        pending=[entry for entry in entries if entry["pending"]],
+        restart_command=restart_command(waiting),
+        restart_option=RESTART_OPTION,
+        waivers=waivers,
+        plan=plan(report),
+        severities=SEVERITIES,
+        controls=_by_control(hosts),
+        hosts=hosts,
     )

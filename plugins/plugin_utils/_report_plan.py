@@ -214,6 +214,16 @@ def fix_command(host: str, entry: Entry) -> str | None:
     return f"{PLAYBOOK} --limit {limit} --tags {tags}{option}"
 
 
+def restart_command(waiting: Iterable[tuple[str, Entry]]) -> str | None:
+    """Return the command that finishes what waits for a restart, given as host and entry; None if there is none."""
+    found = [(host, entry) for host, entry in waiting if kind_of(entry, load_catalogue()) == RESTART]
+    limit = _limit(sorted({host for host, _entry in found}))
+    if not found or limit is None:
+        return None
+    others = {entry["id"] for _host, entry in found if load_catalogue()[entry["id"]].role != RESTART_ROLE}
+    return f"{PLAYBOOK} --limit {limit} --tags {','.join([RESTART_ROLE, *sorted(others)])} {RESTART_OPTION}"
+
+
 def fix_notes(entry: Entry) -> list[str]:
     """Return, as whole sentences, what has to be known before the command of a finding is run."""
     catalogue = load_catalogue()

@@ -113,12 +113,11 @@ def test_many_hosts_are_not_named() -> None:
     assert "It names no hosts" in render_terminal(report, width=200)
 
 
-@pytest.mark.parametrize(
-    "name", [*samples.HOSTILE.values(), "-e", "a:b", "a,b", "!a", "all", "~a", "a b", "$(id)", "@f"]
-)
+NO_WORDS = [text for name, text in samples.HOSTILE.items() if name != "long"]
+
+
+@pytest.mark.parametrize("name", [*NO_WORDS, "-e", "a:b", "a,b", "!a", "all", "~a", "a b", "$(id)", "@f"])
 def test_a_name_that_is_no_plain_word_gets_no_command(name: str) -> None:
-    if name == samples.HOSTILE["long"]:
-        pytest.skip("long, but plain")
     assert fix_command(name, failing("DC-DIR-01")) is None
 
 
