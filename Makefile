@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 /usr/bi
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
 RUN = $(PYTHON) tests/run.py
 
-.PHONY: help setup demo test lint unit molecule fidelity clean distclean python
+.PHONY: help setup demo test lint unit molecule fidelity bench clean distclean python
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -37,6 +37,9 @@ molecule: python ## Run the Molecule scenarios on test hosts
 
 fidelity: python ## Run the mutation and check-mode proofs on test hosts
 	@$(RUN) fidelity
+
+bench: python ## Measure the tree walk and an audit, write docs/performance.md
+	@$(RUN) bench
 
 clean: python ## Remove all test hosts and results, keep what setup made
 	@$(RUN) clean

@@ -263,7 +263,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one target of the Makefile."""
     checks = all_checks()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target", choices=["setup", "test", *checks, "clean", "distclean"])
+    parser.add_argument("target", choices=["setup", "test", *checks, "bench", "clean", "distclean"])
     target = parser.parse_args(argv).target
     os.chdir(CHECKOUT)
     try:
@@ -274,6 +274,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if target == "setup":
             setup()
             return 0
+        if target == "bench":
+            setup()
+            return subprocess.run([tool("python"), "tests/bench/bench.py"], check=False).returncode
         chosen = list(itertools.chain.from_iterable(checks.values())) if target == "test" else checks[target]
         setup(hosts=any(check.needs_hosts for check in chosen))
         return run_checks(chosen)

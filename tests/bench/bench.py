@@ -1,0 +1,276 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures the tree walk against other ways to do it, and an audit; writes the tables into docs/performance.md.
+
+Nothing here passes or fails on time: machines differ. What is compared runs in turn in the same minutes on one machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT / "tests"))
+
+from fidelity.lab import Lab  # noqa: E402
+from hosts.progress import HostsError, fail, say, step  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+PAGE = CHECKOUT / "docs" / "performance.md"
+BEGIN, END = "<!-- begin: written by make bench -->", "<!-- end: written by make bench -->"
+SERVICE = "daemon"
+"""An account that every Debian has; the tree is made to belong to it."""
+FILES_PER_FOLDER = 24
+
+# Runs a module and notes the most memory it had resident.
+INTERPRETER = """#!{python}
+import os, resource, subprocess, sys
+code = subprocess.call([sys.executable, *sys.argv[1:]])
+with open({peaks!r}, "a") as handle:
+    handle.write(f"{{resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}}\\n")
+sys.exit(code)
+"""
+# The least any walk in Python has to do: read each folder and the status of each entry.
+BARE_WALK = """
+import os, sys
+folders = [sys.argv[1]]
+while folders:
+    with os.scandir(folders.pop()) as listing:
+        for entry in listing:
+            entry.stat(follow_symlinks=False)
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+"""
+
+
+def make_tree(root: Path, entries: int) -> None:
+    """Make the home of an issue tracker with many attachments, readable and owned as on hosts nobody cared for."""
+    made = 0
+    for number in range(entries):
+        folder = root / "data" / "attachments" / f"P{number % 40}" / f"{number // 400}0000" / f"P{number % 40}-{number}"
+        folder.mkdir(parents=True)
+        for attachment in range(FILES_PER_FOLDER):
+            (folder / f"{10000 + attachment}").touch()
+        made += FILES_PER_FOLDER + 1
+        if made >= entries:
+            break
+    for path, _folders, files in os.walk(root):
+        Path(path).chmod(0o755)
+        for name in files:
+            Path(path, name).chmod(0o644)
+
+
+class Tree:
+    """The tree, and what is run on it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.home = root / "home"
+        self.peaks = root / "peaks"
+        self.interpreter = root / "interpreter"
+        self.interpreter.write_text(INTERPRETER.format(python=sys.executable, peaks=str(self.peaks)))
+        self.interpreter.chmod(0o755)
+        self.settings = root / "ansible.cfg"
+        self.settings.touch()
+
+    def instance(self) -> dict[str, Any]:
+        """Return what discovery would tell of a product with this home."""
+        home = str(self.home)
+        return {
+            **{"name": "jira", "product": "jira", "install_dir": None, "home_dir": home, "shared_home_dir": None},
+            **{"running": False, "running_uid": None, "running_user": None},
+            **{"service_account": SERVICE, "service_group": SERVICE, "working_dirs": [], "web_root": None},
+            "secret_files": [{"path": f"{home}/dbconfig.xml", "tree": "home"}],
+            "log_dirs": [f"{home}/log"],
+            "archive_dirs": [f"{home}/export"],
+        }
+
+    def ansible(self, subject: str, check: bool = True) -> str:
+        """Run one task of the playbook; return what Ansible printed."""
+        variables = {
+            **{"subject": subject, "instance": self.instance()},
+            "ansible_python_interpreter": str(self.interpreter),
+        }
+        argv = [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", str(HERE / "subjects.yml")]
+        argv += ["-e", json.dumps(variables), *(["--check"] if check else [])]
+        env = {
+            **os.environ,
+            **{"ANSIBLE_CONFIG": str(self.settings), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1"},
+            "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".collections"),
+        }
+        return output(argv, env)
+
+    def find(self) -> str:
+        with open(os.devnull, "w", encoding="utf-8") as null:
+            argv = ["find", str(self.home), "-printf", "%u %g %m %p\n"]
+            subprocess.run(argv, stdout=null, check=True)
+        return ""
+
+    def bare_walk(self) -> str:
+        return output([sys.executable, "-c", BARE_WALK, str(self.home)])
+
+    def peak(self) -> float:
+        """Return the most memory, in MB, that the last module had."""
+        return int(self.peaks.read_text().splitlines()[-1]) / 1024
+
+
+def output(argv: Sequence[str], env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise HostsError(f"{' '.join(argv[:6])} … failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def seconds(action: Callable[[], str], changed: bool | None = None) -> float:
+    """Time an action, and make sure that it found what it was meant to find."""
+    started = time.monotonic()
+    text = action()
+    gone = time.monotonic() - started
+    if changed is not None and (f"changed={int(changed)} " not in text):
+        raise HostsError(f"The tree was not {'drifted' if changed else 'clean'} for this command:\n{text}")
+    return gone
+
+
+def compare(tree: Tree, drifted: bool, rounds: int) -> dict[str, tuple[float, float | None]]:
+    """Return the median time, and the memory where it is known, of each way to look at the tree."""
+    times: dict[str, list[float]] = {}
+    peaks: dict[str, float] = {}
+    for number in range(rounds):
+        with step(f"{'drifted' if drifted else 'clean'} tree, round {number + 1} of {rounds}"):
+            times.setdefault("bare walk", []).append(seconds(tree.bare_walk))
+            times.setdefault("find", []).append(seconds(tree.find))
+            nothing = seconds(lambda: tree.ansible("nothing"))
+            peaks["nothing"] = tree.peak()
+            for subject in ("tree_permissions", "file"):
+                taken = seconds(lambda subject=subject: tree.ansible(subject), drifted)  # type: ignore[misc]
+                times.setdefault(subject, []).append(taken - nothing)
+                peaks[subject] = max(peaks.get(subject, 0), tree.peak())
+    return {name: (statistics.median(values), peaks.get(name)) for name, values in times.items()} | {
+        "nothing": (0, peaks["nothing"])
+    }
+
+
+NAMES = {
+    "tree_permissions": "`tree_permissions`, the whole policy, extended attributes included",
+    "find": "`find -printf '%u %g %m %p\\n'`",
+    "file": "`ansible.builtin.file` with `recurse`, one rule",
+    "bare walk": "bare `os.scandir` and `stat` in Python",
+}
+
+
+def table(kind: str, found: dict[str, tuple[float, float | None]]) -> list[str]:
+    """Write the lines of a table of Markdown."""
+    own = found["tree_permissions"][0]
+    lines = [f"| {kind} | seconds | against `tree_permissions` | most memory |", "| --- | --: | --: | --: |"]
+    for name, title in NAMES.items():
+        taken, peak = found[name]
+        memory = "" if peak is None else f"{peak:.0f} MB"
+        lines.append(f"| {title} | {taken:.2f} | {taken / own:.2f} | {memory} |")
+    return lines
+
+
+def judge_tree(entries: int, rounds: int) -> list[str]:
+    """Compare the ways to look at a tree, drifted and clean."""
+    # In memory where possible: the bench is about programs, not about disks.
+    memory = Path("/dev/shm")
+    root = Path(tempfile.mkdtemp(prefix="atlassian-dc-bench-", dir=memory if memory.is_dir() else None))
+    try:
+        tree = Tree(root)
+        with step(f"making a tree of {entries} entries"):
+            make_tree(tree.home, entries)
+            count = sum(len(folders) + len(files) for _path, folders, files in os.walk(tree.home)) + 1
+        seconds(tree.bare_walk)
+        drifted = compare(tree, True, rounds)
+        repair = seconds(lambda: tree.ansible("tree_permissions", check=False), True)
+        clean = compare(tree, False, rounds)
+        return [
+            f"One tree of {count:,} entries, medians of {rounds} rounds, all of it in memory. Both tasks in check mode;"
+            " their time is that of the whole `ansible-playbook` less that of one that only pings.",
+            "",
+            *table("Nothing to put right", clean),
+            "",
+            *table("Everything to put right", drifted),
+            "",
+            f"A module that does nothing has {clean['nothing'][1]:.0f} MB. Putting all of it right took {repair:.1f} s,"
+            " Ansible's own time included.",
+        ]
+    finally:
+        shutil.rmtree(root)
+
+
+def audit(rounds: int) -> list[str]:
+    """Time the audit of one host."""
+    with tempfile.TemporaryDirectory() as folder:
+        lab = Lab("bench", Path(folder))
+        try:
+            lab.up(["jira1"])
+            times, executions = [], 0
+            for number in range(rounds):
+                with step(f"audit, round {number + 1} of {rounds}"):
+                    started = time.monotonic()
+                    outcome = lab.play("audit")
+                    times.append(time.monotonic() - started)
+                if outcome.code != 0:
+                    raise HostsError(f"The audit failed:\n{outcome.output}")
+                executions = len(outcome.executions("jira1"))
+                judged = len(outcome.with_status("jira1", "pass", "fail", "waived"))
+        finally:
+            lab.down()
+    return [
+        "An audit of one unhardened test host with one product over SSH, start of Ansible and reports included, takes"
+        f" **{statistics.median(times):.1f} s** (median of {rounds}), with **{executions} executions of modules** on"
+        f" the host for {judged} judged controls.",
+    ]
+
+
+def machine() -> str:
+    """Say on what kind of machine this is, without naming it."""
+    cores = len(os.sched_getaffinity(0))
+    return f"{cores} shared {'core' if cores == 1 else 'cores'}, Python {sys.version.split()[0]}"
+
+
+def write_page(lines: Sequence[str]) -> None:
+    """Replace the generated part of the page."""
+    before, _begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _old, _end, after = rest.partition(END)
+    PAGE.write_text("\n".join([before + BEGIN, *lines, END + after]), encoding="utf-8")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entries", type=int, default=200_000, help="size of the tree (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: %(default)s)")
+    parser.add_argument("--part", choices=["tree", "audit"], help="only print one part, write nothing")
+    arguments = parser.parse_args(argv)
+    if os.geteuid() != 0:
+        return fail("The bench changes owners and starts test hosts: run it as root.")
+    try:
+        lines = [f"Measured on {machine()}."]
+        if arguments.part != "audit":
+            lines += ["", *judge_tree(arguments.entries, arguments.rounds)]
+        if arguments.part != "tree":
+            lines += ["", *audit(arguments.rounds)]
+    except HostsError as error:
+        return fail(str(error))
+    say("\n" + "\n".join(lines))
+    if not arguments.part:
+        write_page(lines)
+        say(f"\nwritten to {PAGE.relative_to(CHECKOUT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
