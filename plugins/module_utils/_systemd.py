@@ -14,6 +14,9 @@ from typing import Any, Callable
 
 STATE_FOLDER = "/var/lib/atlassian-dc"
 STAGED_FOLDER = f"{STATE_FOLDER}/staged"
+STOPPED_FOLDER = f"{STATE_FOLDER}/stopped"
+"""Holds a mark for each unit that was stopped to be restarted, until it runs again."""
+
 DROP_IN_NAME = "zz-atlassian-dc-service-user.conf"
 
 IDENTITY = ("User", "Group")

@@ -14,6 +14,9 @@ description:
   - A product is stopped when its unit is, no Java process of its installation is left and no stale PID file lies about.
   - A product is started when its unit is active and its status page says C(RUNNING), or C(FIRST_RUN) where the setup
     was never finished.
+  - Before a running product is stopped, a mark is left in C(/var/lib/atlassian-dc/stopped), which goes when the product
+    runs again. So a run that was interrupted in between, by a lost connection or a killed controller, leaves something
+    by which the next one knows that the product is not meant to be down.
 options:
   instances:
     description:
@@ -25,8 +28,9 @@ options:
     description:
       - What the products should be.
       - V(restarted) starts them even if they did not stop cleanly; made for putting things back after a failure.
+      - V(resumed) starts those that an interrupted run has stopped, and leaves alone those that somebody else has.
     type: str
-    choices: [stopped, started, restarted]
+    choices: [stopped, started, restarted, resumed]
     required: true
   timeout:
     description:
@@ -73,6 +77,12 @@ running_before:
   type: list
   elements: str
   sample: [jira]
+interrupted:
+  description: Names of the instances that were down because of an interrupted run when the task began.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 dc_changes:
   description: What was changed, or would be in check mode.
   returned: always
@@ -91,14 +101,16 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import show_units
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import STOPPED_FOLDER, show_units
 
 UP = ("RUNNING", "FIRST_RUN")
 
 ERROR_PATIENCE = 60.0
 """Seconds for which a product may tell of an error while it starts, before the wait ends early."""
 
-PROPERTIES = ("ActiveState", "SubState", "Result", "NRestarts", "PIDFile", "LoadState", "Job")
+LAST_START = "ActiveEnterTimestampMonotonic"
+
+PROPERTIES = ("ActiveState", "SubState", "Result", "NRestarts", "PIDFile", "LoadState", "Job", LAST_START)
 
 MAX_ANSWER = 64 * 1024
 
@@ -174,6 +186,7 @@ class ProductService:
         sleep: waits some seconds.
         page: asks the status page.
         processes: lists the product's Java processes.
+        marks: folder of the marks of stopped units.
 
     """
 
@@ -187,6 +200,7 @@ class ProductService:
         sleep: Callable[[float], None] = time.sleep,
         page: Callable[[str], str] = status_page,
         processes: Callable[[list[str]], list[int]] = processes_of,
+        marks: str = STOPPED_FOLDER,
     ) -> None:
         self.instance = instance
         self.changes = changes
@@ -199,6 +213,7 @@ class ProductService:
         if not instance.get("unit"):
             raise ServiceError(f"{instance['name']} has no systemd unit, so it cannot be stopped or started safely")
         self.unit: str = instance["unit"]
+        self._mark = os.path.join(marks, self.unit)
         folders = (instance.get("install_dir"), instance.get("install_link"))
         self.install_dirs = [folder for folder in folders if folder]
 
@@ -228,6 +243,32 @@ class ProductService:
         """Whether the unit is anything but stopped."""
         return self._show()["ActiveState"] not in ("inactive", "failed")
 
+    # ---- the mark of a stop that is not meant to last ------------------------------------------
+
+    def _leave_mark(self, shown: dict[str, str]) -> None:
+        text = f"{shown.get(LAST_START, '0')}\n"
+        self.changes.write_file(self._mark, text, mode=0o600, owner=(os.geteuid(), os.getegid()))
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the unit is down because a run was interrupted after it had stopped it."""
+        try:
+            with open(self._mark, encoding="ascii", errors="replace") as handle:
+                noted = handle.read().strip()
+        except OSError:
+            return False
+        shown = self._show()
+        # Started since, and stopped again: by somebody who wants it so. 0: not started since the host was.
+        return shown["ActiveState"] in ("inactive", "failed") and shown.get(LAST_START, "0") in (noted, "0")
+
+    def resume(self) -> dict[str, Any]:
+        """Start the product if an interrupted run has stopped it; return what it is in the end."""
+        if self.interrupted:
+            return self.start()
+        shown = self._show()
+        removed = self.changes.remove_file(self._mark)
+        return self._outcome(f"unit {shown['ActiveState']}", 0.0, removed)
+
     def stop(self) -> dict[str, Any]:
         """Stop the product; return what it is in the end."""
         shown = self._show()
@@ -235,6 +276,7 @@ class ProductService:
         changed = shown["ActiveState"] not in ("inactive", "failed")
         seconds = 0.0
         if changed:
+            self._leave_mark(shown)
             self._systemctl("stop", shown["ActiveState"], "inactive")
         if (changed and not self.changes.check_mode) or (left and not changed):
             for seconds in self._moments():  # noqa: B007 - the last one is told in the result
@@ -279,6 +321,7 @@ class ProductService:
                     self._give_up("start", state, shown)
             else:
                 self._give_up("start", state, shown)
+        self.changes.remove_file(self._mark)
         return self._outcome("RUNNING" if self.changes.check_mode else state, seconds, changed)
 
     def _state(self, shown: dict[str, str]) -> str:
@@ -313,7 +356,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "instances": {"type": "list", "elements": "dict", "required": True},
-            "state": {"type": "str", "choices": ["stopped", "started", "restarted"], "required": True},
+            "state": {"type": "str", "choices": ["stopped", "started", "restarted", "resumed"], "required": True},
             "timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
@@ -321,15 +364,21 @@ def main() -> None:
     changes = Changes.of(module)
     outcomes: list[dict[str, Any]] = []
     running: list[str] = []
+    interrupted: list[str] = []
+    known = {"running_before": running, "interrupted": interrupted}
     try:
         services = [
             ProductService(instance, changes, module.run_command, module.params["timeout"])
             for instance in module.params["instances"]
         ]
         running += [service.instance["name"] for service in services if service.runs]
+        interrupted += [service.instance["name"] for service in services if service.interrupted]
         for service in services:
             if module.params["state"] == "stopped":
                 outcomes.append(service.stop())
+                continue
+            if module.params["state"] == "resumed":
+                outcomes.append(service.resume())
                 continue
             if module.params["state"] == "restarted":
                 try:
@@ -338,8 +387,8 @@ def main() -> None:
                     module.warn(str(exc))
             outcomes.append(service.start())
     except (ServiceError, ChangeError) as exc:
-        module.fail_json(msg=str(exc), services=outcomes, running_before=running, **changes.result())
-    module.exit_json(services=outcomes, running_before=running, **changes.result())
+        module.fail_json(msg=str(exc), services=outcomes, **known, **changes.result())
+    module.exit_json(services=outcomes, **known, **changes.result())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
 from ansible_collections.atlassian_dc.hardening.plugins.modules.product_service import (
     ProductService,
     ServiceError,
@@ -39,6 +40,9 @@ class FakeHost:
         self.states, self.pages, self.left = states, pages or ["RUNNING"], left or [[]]
         self.commands: list[list[str]] = []
         self.now = 0.0
+        self.folder = tempfile.TemporaryDirectory()
+        self.marks = Path(self.folder.name, "stopped")
+        self.found_marked: list[bool] = []
 
     def run(self, argv: list[str], **_options: Any) -> tuple[int, str, str]:
         if argv[:2] == ["systemctl", "show"]:
@@ -47,7 +51,12 @@ class FakeHost:
         if argv[0] == "journalctl":
             return 0, "Starting\ndb.password=hunter2 token: abc\n", ""
         self.commands.append(argv)
+        self.found_marked.append(self.mark.exists())
         return 0, "", ""
+
+    @property
+    def mark(self) -> Path:
+        return self.marks / "jira.service"
 
     def page(self, _url: str) -> str:
         return self.pages.pop(0) if len(self.pages) > 1 else self.pages[0]
@@ -68,7 +77,13 @@ class FakeHost:
             sleep=self.sleep,
             page=self.page,
             processes=self.processes,
+            marks=str(self.marks),
         )
+
+    def left_by(self, earlier: FakeHost) -> FakeHost:
+        """Make it the same host as an earlier one, at the time of the next run."""
+        self.folder, self.marks = earlier.folder, earlier.marks
+        return self
 
 
 ACTIVE = {"ActiveState": "active", "SubState": "running"}
@@ -163,7 +178,7 @@ def test_check_mode_predicts(state: dict[str, str], verb: str) -> None:
     service = host.service(check_mode=True)
     outcome = service.stop() if verb == "stop" else service.start()
     assert outcome["changed"] is True
-    assert service.changes.entries[0]["target"] == "unit jira.service"
+    assert service.changes.entries[-1]["target"] == "unit jira.service"
     assert host.commands == []
 
 
@@ -237,3 +252,75 @@ def test_status_page(server: Any, monkeypatch: pytest.MonkeyPatch, code: int, bo
 def test_no_page() -> None:
     assert status_page("http://127.0.0.1:1/status", timeout=1).startswith("no answer")
     assert status_page("file:///etc/passwd").startswith("not a web address")
+
+
+def at(state: dict[str, str], last_start: int) -> dict[str, str]:
+    return {**state, "ActiveEnterTimestampMonotonic": str(last_start)}
+
+
+def interrupted() -> FakeHost:
+    """Return a host on which a run has stopped the product and then ended."""
+    host = FakeHost([at(ACTIVE, 500), at(STOPPED, 500)])
+    host.service().stop()
+    return host
+
+
+def test_a_stop_leaves_its_mark_before_anything_stops() -> None:
+    host = interrupted()
+    assert host.found_marked == [True]
+    assert host.mark.exists()
+
+
+def test_a_start_takes_the_mark_away_once_the_product_runs() -> None:
+    host = FakeHost([at(STOPPED, 500), at(STARTING, 500), at(ACTIVE, 900)]).left_by(interrupted())
+    host.service().start()
+    assert host.found_marked == [True]
+    assert not host.mark.exists()
+
+
+def test_a_failed_start_keeps_the_mark() -> None:
+    host = FakeHost([at(STOPPED, 500), at(FAILED, 500)]).left_by(interrupted())
+    with pytest.raises(ServiceError):
+        host.service().start()
+    assert host.mark.exists()
+
+
+@pytest.mark.parametrize("last_start", [500, 0])
+def test_what_an_interrupted_run_stopped_is_started_again(last_start: int) -> None:
+    """Also after the host was started anew, when nothing is known of the last start."""
+    host = FakeHost([*[at(STOPPED, last_start)] * 3, at(ACTIVE, 900)]).left_by(interrupted())
+    assert host.service().interrupted
+    assert host.service().resume()["state"] == "RUNNING"
+    assert host.commands == [START]
+    assert not host.mark.exists()
+
+
+def test_what_somebody_else_stopped_later_stays_down() -> None:
+    host = FakeHost([at(STOPPED, 900)]).left_by(interrupted())
+    assert not host.service().interrupted
+    host.service().resume()
+    assert host.commands == []
+    assert not host.mark.exists()
+
+
+def test_what_was_down_before_stays_down() -> None:
+    host = FakeHost([at(STOPPED, 0)])
+    host.service().stop()
+    assert not host.mark.exists()
+    assert host.service().resume()["changed"] is False
+    assert host.commands == []
+
+
+def test_resuming_is_only_predicted_in_check_mode() -> None:
+    host = FakeHost([at(STOPPED, 500)]).left_by(interrupted())
+    assert host.service(check_mode=True).resume()["changed"] is True
+    assert host.commands == []
+    assert host.mark.exists()
+
+
+def test_nothing_is_stopped_when_the_mark_cannot_be_left() -> None:
+    host = FakeHost([at(ACTIVE, 500)])
+    host.marks.write_text("a file where the folder should be")
+    with pytest.raises(ChangeError):
+        host.service().stop()
+    assert host.commands == []
