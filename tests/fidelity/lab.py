@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,32 +79,57 @@ class Lab:
     def up(self, hosts: Sequence[str]) -> None:
         self.group.up([Host.parse(host) for host in hosts], fresh=True)
 
-    def play(self, playbook: str, *arguments: str, **variables: Any) -> Outcome:
-        """Run a playbook of the collection; its name without the collection's."""
+    def play(
+        self,
+        playbook: str,
+        *arguments: str,
+        during: Callable[[subprocess.Popen[str], Path], None] | None = None,
+        **variables: Any,
+    ) -> Outcome:
+        """Run a playbook of the collection; its name without the collection's.
+
+        Args:
+            playbook: its name.
+            arguments: further ones of the command line.
+            during: called while it runs, with its process and the file its output goes to.
+            variables: extra variables.
+
+        """
         self._runs += 1
         report_dir = self.folder / f"report{self._runs}"
         collected = self.folder / f"collected{self._runs}.jsonl"
         settings = {"atlassian_dc_report_dir": str(report_dir), **variables}
-        process = subprocess.run(
-            [
-                *(sys.executable, "-m", "ansible", "playbook", "-i", str(self.group.inventory)),
-                *(f"{COLLECTION}.{playbook}", "-e", json.dumps(settings), *arguments),
-            ],
-            cwd=CHECKOUT,
-            env={
-                **os.environ,
-                "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
-                "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback_plugins"),
-                "ANSIBLE_NOCOLOR": "1",
-                "COLLECT_FILE": str(collected),
-            },
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=900,
-        )
-        output = process.stdout + process.stderr
-        (self.folder / f"output{self._runs}.log").write_text(output, encoding="utf-8")
+        log = self.folder / f"output{self._runs}.log"
+        with log.open("w", encoding="utf-8") as stream:
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "ansible", "playbook", "-i", str(self.group.inventory)),
+                    *(f"{COLLECTION}.{playbook}", "-e", json.dumps(settings), *arguments),
+                ],
+                cwd=CHECKOUT,
+                env={
+                    **os.environ,
+                    "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+                    "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback_plugins"),
+                    "ANSIBLE_NOCOLOR": "1",
+                    "COLLECT_FILE": str(collected),
+                    "PYTHONUNBUFFERED": "1",
+                },
+                text=True,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                if during:
+                    during(process, log)
+                process.wait(timeout=900)
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+        output = log.read_text(encoding="utf-8")
         path = report_dir / "report.json"
         report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         lines = collected.read_text(encoding="utf-8").splitlines() if collected.exists() else []

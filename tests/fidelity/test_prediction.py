@@ -17,7 +17,7 @@ HOST = "pristine"
 EMPTY = "bare"
 MAX_EXECUTIONS = 15
 TREES = ("/opt/atlassian/jira", "/var/atlassian/application-data/jira")
-LIST_ALL = {"atlassian_dc_file_permissions_listed_changes": 100000}
+LIST_ALL: dict[str, Any] = {"atlassian_dc_file_permissions_listed_changes": 100000}
 Row = Callable[[str, str, str, bool], None]
 
 
