@@ -8,7 +8,9 @@ from __future__ import annotations
 import bisect
 import contextlib
 import errno
+import json
 import os
+import pwd
 import stat
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -55,7 +57,14 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._permission
     Verdict,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import Recorder
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._walk import VANISHED, Child, Folder, Mounts, Walk
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._walk import (
+    DENIED,
+    VANISHED,
+    Child,
+    Folder,
+    Mounts,
+    Walk,
+)
 
 SAMPLES = 20
 """Most paths kept per kind of violation; all are counted."""
@@ -103,6 +112,18 @@ class Samples:
             self._kept.pop()
             bisect.insort(self._kept, (path, expected, actual))
 
+    def dump(self) -> list[Any]:
+        """Return it as JSON can carry it."""
+        return [self.count, self._kept]
+
+    @classmethod
+    def load(cls, data: list[Any]) -> Samples:
+        """Return what was dumped."""
+        samples = cls()
+        samples.count = data[0]
+        samples._kept = [(path, expected, actual) for path, expected, actual in data[1]]
+        return samples
+
     def items(self) -> list[Evidence]:
         """Return what was kept."""
         return [evidence(printable(path), expected, actual) for path, expected, actual in self._kept]
@@ -129,6 +150,29 @@ class Tally:
         self.unread_count += 1
         if len(self.unread) < MAX_UNREAD:
             self.unread.append((path, why))
+
+    def dump(self) -> dict[str, Any]:
+        """Return it as JSON can carry it."""
+        return {
+            "phrases": [[*key, *words] for key, words in self.phrases.items()],
+            "repaired": [[*key, samples.dump()] for key, samples in self.repaired.items()],
+            "left": [[*key, samples.dump()] for key, samples in self.left.items()],
+            "unread": self.unread,
+            "unread_count": self.unread_count,
+            "hold": self.hold,
+        }
+
+    @classmethod
+    def load(cls, data: dict[str, Any]) -> Tally:
+        """Return what was dumped."""
+        tally = cls()
+        tally.phrases = {(number, kind): (noun, one, many) for number, kind, noun, one, many in data["phrases"]}
+        tally.repaired = {(number, kind): Samples.load(samples) for number, kind, samples in data["repaired"]}
+        tally.left = {(number, kind): Samples.load(samples) for number, kind, samples in data["left"]}
+        tally.unread = [(path, why) for path, why in data["unread"]]
+        tally.unread_count = data["unread_count"]
+        tally.hold = data["hold"]
+        return tally
 
     def _unread_evidence(self) -> list[Evidence]:
         items = [evidence(path, "looked at", f"not looked at: {why}") for path, why in self.unread]
@@ -186,6 +230,14 @@ class Report:
     def tally(self, instance: str | None, control: str) -> Tally:
         """Return the tally of a control of an instance."""
         return self.tallies.setdefault((instance, control), Tally())
+
+    def dump(self) -> list[Any]:
+        """Return all tallies as JSON can carry them."""
+        return [[instance, control, tally.dump()] for (instance, control), tally in self.tallies.items()]
+
+    def load(self, data: list[Any]) -> None:
+        """Replace the tallies by what was dumped."""
+        self.tallies = {(instance, control): Tally.load(tally) for instance, control, tally in data}
 
     def finish(self) -> None:
         """Turn the tallies into findings: by instance as given, then by control as judged."""
@@ -261,6 +313,7 @@ class TreeCheck:
         self.entries = 0
         self.excepted = 0
         self.changed = 0
+        self._acting_as = ""
         self._no_xattrs: set[int] = set()
         self._diff: dict[str, list[str]] = {}
         self._diff_count: dict[str, int] = {}
@@ -418,7 +471,7 @@ class TreeCheck:
         if network and not self.cross:
             self._left_out(f"it is on a network file system ({network})")
             return
-        walk = Walk(self.path, self.mounts, self.cross, self._unread)
+        walk = Walk(self.path, self.mounts, self.cross, self._unread, self._denied)
         try:
             walk.run(self.patterns.start, self._visit_first)
         except FileNotFoundError:
@@ -426,8 +479,98 @@ class TreeCheck:
                 self._left_out("it does not exist")
         except OSError as exc:
             link = exc.errno in (errno.ELOOP, errno.ENOTDIR)
-            self._left_out("it is not a folder" if link else exc.strerror or str(exc))
+            if not (exc.errno in DENIED and self._as_service(self.patterns.start, self.path, None, self._root_place())):
+                self._left_out("it is not a folder" if link else exc.strerror or str(exc))
         self._finish_diff()
+
+    # ---- where root may not look ---------------------------------------------------------------
+
+    def _denied(self, below: Below, path: str, parent: int, name: str) -> bool:
+        """Look at a folder that root may not open; it was judged itself where it was listed."""
+        return self._as_service(below, path, (parent, name), None)
+
+    def _as_service(self, below: Below, path: str, within: tuple[int, str] | None, place: Place | None) -> bool:
+        """Walk a folder as the service account, in a process of its own, and take over what that found.
+
+        Mounts that squash root and FUSE mounts of the account show their files to nobody else, root included. All ids
+        of the process have to be the account's, so this one cannot do it and come back.
+
+        Args:
+            below: what is asked of the content of the folder.
+            path: where it lies.
+            within: descriptor of its parent and its name there, None to open it by its path.
+            place: what is asked of the folder itself, None when it was judged before.
+
+        Returns:
+            False when the account cannot look either, or there is none to ask.
+
+        """
+        uid = self.service.uid
+        if self._acting_as or uid <= 0 or os.geteuid() != 0:
+            return False
+        try:
+            account = pwd.getpwuid(uid)
+        except KeyError:
+            return False
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                os.close(reading)
+                os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
+                os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
+                os.setresuid(uid, uid, uid)
+                self._acting_as = account.pw_name
+                if self._walk_again(below, path, within, place):
+                    # As bytes: the account may not be able to load the modules of another encoding.
+                    data = json.dumps(self._dump()).encode()
+                    while data:
+                        data = data[os.write(writing, data) :]
+                    code = 0
+            finally:
+                # Nothing of the module may run twice.
+                os._exit(code)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            answer = pipe.read()
+        _pid, status = os.waitpid(child, 0)
+        if status != 0:
+            return False
+        self._load(json.loads(answer))
+        return True
+
+    def _walk_again(self, below: Below, path: str, within: tuple[int, str] | None, place: Place | None) -> bool:
+        def visit(folder: Folder) -> list[Child]:
+            if place is not None and folder.path == path and (self.rules or self.trait_control):
+                self.entries += 1
+                names = self._listxattr(f"/proc/self/fd/{folder.fd}")
+                self._object(folder.fd, folder.path, "", folder.info, place, names)
+            return self._visit(folder)
+
+        try:
+            Walk(path, self.mounts, self.cross, self._unread, None, within).run(below, visit)
+        except OSError:
+            return False
+        return True
+
+    def _dump(self) -> dict[str, Any]:
+        # The process began as a copy of this one, so what it knows in the end includes what was known before.
+        return {
+            "tallies": self.report.dump(),
+            "count": self.changes.count,
+            "changes": self.changes.entries,
+            "numbers": [self.entries, self.excepted, self.changed],
+            "diff": self._diff,
+            "diff_count": self._diff_count,
+        }
+
+    def _load(self, data: dict[str, Any]) -> None:
+        self.report.load(data["tallies"])
+        self.changes.count = data["count"]
+        self.changes.entries[:] = data["changes"]
+        self.entries, self.excepted, self.changed = data["numbers"]
+        self._diff, self._diff_count = data["diff"], data["diff_count"]
 
     def _root_place(self) -> Place:
         return self._place(self.patterns.root_matches)
@@ -487,9 +630,15 @@ class TreeCheck:
                     try:
                         info = entry.stat(follow_symlinks=False)
                     except OSError as exc:
-                        if exc.errno not in VANISHED:
-                            self._unread(below, f"{folder.path}/{name}", exc.strerror or str(exc))
-                        continue
+                        if exc.errno not in DENIED:
+                            if exc.errno not in VANISHED:
+                                self._unread(below, f"{folder.path}/{name}", exc.strerror or str(exc))
+                            continue
+                        if name in self.mounts.below.get(folder.path, ()):
+                            self._denied_mount(folder, below, name, exc)
+                            continue
+                        # The right to look names up belongs to the folder: no other name in it would do better.
+                        raise
                     entries += 1
                     if not plain:
                         match = below.match(name)
@@ -523,10 +672,25 @@ class TreeCheck:
                     if kind == 0o040000 and self.recurse:
                         children.append(Child(name, below.enter(match), info))
         except OSError as exc:
+            denied = exc.errno in DENIED and not children
+            if denied and self._as_service(below, folder.path, (folder.fd, "."), None):
+                return []
             if exc.errno not in VANISHED:
                 self._unread(below, folder.path, exc.strerror or str(exc))
         self.entries += entries
         return children
+
+    def _denied_mount(self, folder: Folder, below: Below, name: str, exc: OSError) -> None:
+        """Look at a mount that does not even tell root what it is."""
+        if not self.recurse:
+            return
+        match = below.match(name)
+        place = self._place_of(match)
+        path = f"{folder.path}/{name}"
+        if place.exempt:
+            self.excepted += 1
+        elif not self._as_service(below.enter(match), path, (folder.fd, name), place):
+            self._unread(below.enter(match), path, exc.strerror or str(exc))
 
     # ---- one object ----------------------------------------------------------------------------
 
@@ -588,6 +752,8 @@ class TreeCheck:
                     why = str(exc)
                     prefix = f"{printable(path)}: "
                     why = why[len(prefix) :] if why.startswith(prefix) else why
+                    if self._acting_as:
+                        why += f", tried as {self._acting_as} because root may not look here"
                 else:
                     if current is None:
                         return

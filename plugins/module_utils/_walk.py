@@ -21,6 +21,9 @@ FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.
 OPEN_FOLDERS = 64
 """Most levels kept open at once; higher ones are opened again on the way back."""
 
+DENIED = (errno.EACCES, errno.EPERM)
+"""What the system says where even root may not look: mounts that squash root, FUSE mounts of another account."""
+
 VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE)
 """What the system says about an entry that was removed or replaced since it was listed."""
 
@@ -133,13 +136,24 @@ class Walk:
         mounts: the host's mount points.
         cross_file_systems: enter other file systems too, network ones included.
         unread: called with the state and path of a folder that could not or may not be entered, and why.
+        denied: called with the state and path of a folder that may not be opened, the descriptor of its parent and its
+            name there; returns whether it was dealt with.
+        within: descriptor of a folder and the name of the root in it, to open the root by instead of its path.
 
     """
 
     def __init__(
-        self, root: str, mounts: Mounts, cross_file_systems: bool, unread: Callable[[Any, str, str], None]
+        self,
+        root: str,
+        mounts: Mounts,
+        cross_file_systems: bool,
+        unread: Callable[[Any, str, str], None],
+        denied: Callable[[Any, str, int, str], bool] | None = None,
+        within: tuple[int, str] | None = None,
     ) -> None:
         self.root = root
+        self.denied = denied
+        self.within = within
         self.mounts = mounts
         self.cross = cross_file_systems
         self.unread = unread
@@ -148,6 +162,12 @@ class Walk:
     def _mounted(self, path: str) -> frozenset[str]:
         return frozenset() if self.cross else frozenset(self.mounts.below.get(path, ()))
 
+    def _open_root(self) -> int:
+        if self.within is None:
+            return os.open(self.root, FOLDER_FLAGS)
+        parent, name = self.within
+        return os.open(name, FOLDER_FLAGS, dir_fd=parent)
+
     def run(self, state: Any, visit: Callable[[Folder], Iterable[Child]]) -> None:
         """Visit every folder of the tree, parents first; ``visit`` returns the folders to enter next.
 
@@ -155,7 +175,7 @@ class Walk:
             OSError: the root itself cannot be opened.
 
         """
-        root_fd = os.open(self.root, FOLDER_FLAGS)
+        root_fd = self._open_root()
         stack = self._stack
         stack.append(Folder(root_fd, self.root, "", state, os.fstat(root_fd), self._mounted(self.root)))
         try:
@@ -190,6 +210,8 @@ class Walk:
         try:
             fd = os.open(child.name, FOLDER_FLAGS, dir_fd=parent.fd)
         except OSError as exc:
+            if exc.errno in DENIED and self.denied and self.denied(child.state, path, parent.fd, child.name):
+                return
             if exc.errno not in VANISHED:
                 self.unread(child.state, path, exc.strerror or str(exc))
             return
@@ -209,7 +231,7 @@ class Walk:
         """Open a folder again from the root down; False when it is no longer the same."""
         fd = -1
         try:
-            fd = os.open(self.root, FOLDER_FLAGS)
+            fd = self._open_root()
             for level in self._stack[1 : self._stack.index(folder) + 1]:
                 deeper = os.open(level.name, FOLDER_FLAGS, dir_fd=fd)
                 os.close(fd)

@@ -19,6 +19,9 @@ description:
     walk is safe on trees that somebody else can write to. Files that vanish meanwhile are passed over.
   - A regular file with several hard links that does not belong to the service account is never changed, because it may
     be a file of the system that somebody linked into the tree. It is reported.
+  - Where even root may not look (mounts that squash root, FUSE mounts of the service account), the walk goes on as the
+    service account, in a process of its own. What that may not look at is not looked at, what it may not change stays
+    failed; both with the reason.
   - A path that the system refuses to change (immutable, read-only file system) leaves its control failed with the
     system's reason. The other paths are put right and the task does not fail.
 extends_documentation_fragment:

@@ -410,6 +410,14 @@ def _checked_exceptions(exceptions: Any) -> list[dict[str, Any]]:
     return exceptions
 
 
+def _folders_above(relative: str) -> list[str]:
+    """Return the patterns of the folders on the way to a place in a tree, the root of the tree included."""
+    steps = relative.split("/")
+    if "**" in steps:
+        steps = [*steps[: steps.index("**")], ""]
+    return [] if relative in ("", ".") else ["/".join(steps[:count]) or "." for count in range(len(steps))]
+
+
 def _reader_of(reader: dict[str, Any], path: str) -> dict[str, Any] | None:
     """Return a reader with its paths relative to a tree, None when it has none there."""
     account = {key: reader[key] for key in ("user", "group") if reader.get(key)}
@@ -422,7 +430,8 @@ def _reader_of(reader: dict[str, Any], path: str) -> dict[str, Any] | None:
         else:
             relative = below(wanted, path)
             if relative is not None:
-                patterns += _both(relative)
+                # The folders on the way too: who may not pass them cannot read what lies below.
+                patterns += [*_folders_above(relative), *_both(relative)]
     return {**account, "paths": list(dict.fromkeys(patterns))} if patterns else None
 
 

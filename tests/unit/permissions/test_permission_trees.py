@@ -168,11 +168,25 @@ def test_readers_and_exceptions_become_relative() -> None:
         cross_file_systems=True,
     )
     home = next(tree for tree in trees if tree.get("path") == "/var/apps/jira")
-    assert home["readers"] == [{"user": "a"}, {"group": "b", "paths": ["log", "log/**", ".", "**"]}]
+    assert home["readers"] == [{"user": "a"}, {"group": "b", "paths": [".", "log", "log/**", "**"]}]
     assert home["exceptions"] == []
     install = next(tree for tree in trees if tree.get("path") == "/opt/jira")
     assert install["exceptions"] == [{"path": "agent*", "reason": "r"}]
     assert install["cross_file_systems"] is True
+
+
+@pytest.mark.parametrize(
+    ("path", "patterns"),
+    [
+        ("log/audit", [".", "log", "log/audit", "log/audit/**"]),
+        ("**/export", [".", "**/export", "**/export/**"]),
+        ("a/**/b", [".", "a", "a/**/b", "a/**/b/**"]),
+    ],
+)
+def test_a_reader_keeps_the_way_to_its_paths(path: str, patterns: list[str]) -> None:
+    trees = policy.permission_trees([instance()], readers=[{"user": "a", "paths": [f"/var/apps/jira/{path}"]}])
+    home = next(tree for tree in trees if tree.get("path") == "/var/apps/jira")
+    assert home["readers"] == [{"user": "a", "paths": patterns}]
 
 
 @pytest.mark.parametrize(
