@@ -82,6 +82,11 @@ class Changes:
             except RecordError as exc:
                 raise ChangeError(str(exc)) from exc
 
+    def prepare(self) -> None:
+        """Get ready to make changes from a process that has fewer rights than this one."""
+        if not self.check_mode:
+            self._save(lambda recorder: recorder.prepare())
+
     def announce(self, target: str, attribute: str, before: str, after: str) -> bool:
         """Note a change that is about to be made and say whether to make it.
 

@@ -512,6 +512,7 @@ class TreeCheck:
             account = pwd.getpwuid(uid)
         except KeyError:
             return False
+        self.changes.prepare()
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:

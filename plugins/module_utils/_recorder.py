@@ -85,6 +85,10 @@ class Recorder:
         record = params.get("record")
         return cls(record["run"], record.get("role")) if record else None
 
+    def prepare(self) -> None:
+        """Open the record now, so that a process with fewer rights can go on adding to it."""
+        self._open()
+
     def close(self) -> None:
         """Let go of the lock; the end of the module does the same."""
         for handle in (self._manifest, self._lock):
