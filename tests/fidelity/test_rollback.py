@@ -15,7 +15,7 @@ from .lab import Lab
 WHOLE, PART = "r1", "r2"
 READER = "setfacl -m u:nobody:r /var/atlassian/application-data/jira/dbconfig.xml"
 ACCOUNTS = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow")
-OWN = ("/log", "/temp", "/work", "/caches")
+OWN = ("/log", "/temp", "/work", "/caches", "/monitor")
 Row = Callable[[str, str, str, bool], None]
 
 
