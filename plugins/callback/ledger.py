@@ -37,14 +37,19 @@ from ansible.template import Templar
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils import _ledger
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import COLLECTION, PREFIX
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import (
+    ATTESTATIONS_FILE,
+    COLLECTION,
+    REPORT_DIR,
+    SKIP_CONTROLS,
+    WAIVERS_FILE,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._ledger import Judgement, Ledger
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_files import ReportError, write_report
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_terminal import render_terminal
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._selection import (
-    SKIP_CONTROLS,
-    WAIVERS_FILE,
     as_list,
+    carried_controls,
     selected_by_tags,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._statements import (
@@ -54,9 +59,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._statements
     today,
 )
 
-REPORT_DIR = PREFIX + "report_dir"
 DEFAULT_REPORT_DIR = "./atlassian-dc-report"
-ATTESTATIONS_FILE = PREFIX + "attestations_file"
 PREFLIGHT = f"{COLLECTION}.preflight"
 GATE = f"{COLLECTION}.gate"
 SETTINGS = (REPORT_DIR, SKIP_CONTROLS, WAIVERS_FILE, ATTESTATIONS_FILE)
@@ -186,9 +189,8 @@ class CallbackModule(CallbackBase):
             self._ledger.host(host).unreachable = _first_line(data.get("msg", "no connection"))
 
     def _record_all(self, host: str, result: Any, task: Any, data: Mapping[str, Any]) -> None:
-        tags = set(task.tags)
-        carried = tuple(control for control in self._catalogue if control in tags)
-        controls = selected_by_tags(carried, tags, self._ledger.run_tags)
+        carried = carried_controls(self._catalogue, task.tags)
+        controls = selected_by_tags(carried, task.tags, self._ledger.run_tags)
         if controls and not _only_steers(result, task):
             for item in data["results"] if isinstance(data.get("results"), list) else [data]:
                 self._record(host, controls, result, task, item)

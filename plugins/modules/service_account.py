@@ -47,14 +47,6 @@ options:
       - Whether the same run goes on to restart the products. Only what check mode predicts depends on it.
     type: bool
     default: false
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    platforms: linux
-    support: full
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
   - atlassian_dc.hardening.controls

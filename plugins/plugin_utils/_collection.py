@@ -15,6 +15,11 @@ COLLECTION = "atlassian_dc.hardening"
 PREFIX = "atlassian_dc_"
 """Every variable of the collection starts with this."""
 
+ATTESTATIONS_FILE = PREFIX + "attestations_file"
+REPORT_DIR = PREFIX + "report_dir"
+SKIP_CONTROLS = PREFIX + "skip_controls"
+WAIVERS_FILE = PREFIX + "waivers_file"
+
 
 def collection_root() -> Path:
     """Return the folder of the collection this code runs from."""

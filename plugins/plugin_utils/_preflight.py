@@ -15,24 +15,25 @@ import yaml
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import Catalogue
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import PREFIX, collection_root
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import (
+    ATTESTATIONS_FILE,
+    PREFIX,
+    REPORT_DIR,
+    SKIP_CONTROLS,
+    WAIVERS_FILE,
+    collection_root,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_files import (
     ReportError,
     prepare_directory,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._selection import (
-    SKIP_CONTROLS,
-    WAIVERS_FILE,
-    as_list,
-)
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._selection import as_list
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._statements import (
     StatementError,
     load_attestations,
     load_waivers,
 )
 
-ATTESTATIONS_FILE = PREFIX + "attestations_file"
-REPORT_DIR = PREFIX + "report_dir"
 CONTROL_ID = re.compile(r"DC-[A-Z]+-\d+")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import Catalogue, load_catalogue
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import PREFIX
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import SKIP_CONTROLS, WAIVERS_FILE
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._statements import (
     StatementError,
     load_waivers,
@@ -20,8 +20,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._statements
     waiver_of,
 )
 
-SKIP_CONTROLS = PREFIX + "skip_controls"
-WAIVERS_FILE = PREFIX + "waivers_file"
 EVERYTHING = frozenset({"all", "tagged"})
 
 
@@ -36,6 +34,12 @@ def as_list(value: Any) -> list[str]:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return [str(part) for part in value]
+
+
+def carried_controls(catalogue: Catalogue, task_tags: Iterable[str]) -> tuple[str, ...]:
+    """Return the controls whose ids a task carries as tags, in the order of the catalogue."""
+    tags = set(task_tags)
+    return tuple(control for control in catalogue if control in tags)
 
 
 def selected_by_tags(controls: Iterable[str], task_tags: Iterable[str], run_tags: Iterable[str]) -> tuple[str, ...]:
@@ -75,7 +79,7 @@ class Selection:
         """
         task: Task = action._task
         catalogue = load_catalogue()
-        carried = tuple(control for control in catalogue if control in set(task.tags))
+        carried = carried_controls(catalogue, task.tags)
         if not carried:
             return cls((), (), ())
 
