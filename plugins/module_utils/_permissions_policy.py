@@ -147,6 +147,7 @@ class Policy:
         self.owners = [accounts.uid(name) for name in self.owner_names]
         self.groups = [accounts.gid(name) for name in self.group_names]
         self.readable = bool(rule.get("readable_by_service"))
+        self.closed = bool(rule.get("closed_to_service"))
         self._expressions = {
             True: ModeExpression(rule["directory_mode"]) if rule.get("directory_mode") else None,
             False: ModeExpression(rule["file_mode"]) if rule.get("file_mode") else None,
@@ -163,6 +164,8 @@ class Policy:
 
     def _wanted(self, mode: int, is_dir: bool, uid: int, gid: int, granted: int) -> tuple[int, int, int]:
         """Return the user, group and permission bits the rule asks for."""
+        if self.closed:
+            return self._wanted_closed(mode, uid, gid)
         if self.owners and uid not in self.owners:
             uid = self.owners[0]
         if self.groups and gid not in self.groups and gid not in self.readers.groups:
@@ -181,6 +184,17 @@ class Policy:
                 wanted |= need
         return uid, gid, wanted
 
+    def _wanted_closed(self, mode: int, uid: int, gid: int) -> tuple[int, int, int]:
+        """Return what takes writing from the product's account, and nothing from anybody else if it can be helped."""
+        if uid == self.service.uid:
+            uid = 0
+        if gid == self.service.gid:
+            mode &= ~0o020
+        # In a folder with the sticky bit nobody can move what belongs to others.
+        if not mode & stat.S_ISVTX:
+            mode &= ~0o002
+        return uid, gid, mode
+
     def _granted(self, access: Acl | None) -> int:
         """Return what an access control list gives the product's account by name."""
         if access is None:
@@ -189,6 +203,8 @@ class Policy:
 
     def _allowed(self, number: int, group: bool, is_dir: bool) -> int:
         """Return the most a named entry of an access control list may give here."""
+        if self.closed:
+            return 5 if number == (self.service.gid if group else self.service.uid) else 7
         if number in (self.readers.groups if group else self.readers.users):
             return 5
         if not group and (number == 0 or number in self.owners):
@@ -329,7 +345,8 @@ class Policy:
         differs = (uid, gid, actual) != (want_uid, want_gid, want)
         if not differs and not widens:
             return None
-        if self.owners and self.service.uid >= 0 and self.service.uid not in self.owners:
+        foreign = self.closed or (self.owners and self.service.uid not in self.owners)
+        if foreign and self.service.uid >= 0:
             by_group = gid == self.service.gid and actual & 0o020
             if uid == self.service.uid or by_group or actual & 0o002 or acl_writable:
                 return WRITABLE
@@ -394,6 +411,8 @@ class Policy:
 
     def _inherited(self, default: Acl, is_dir: bool) -> Acl | str | None:
         """Return what a folder's default list should be ("" for none), None when it is right."""
+        if self.closed:
+            return None  # what the folder hands down to new entries is judged where they lie
         users, groups, widens, _writable = self._clean(default, is_dir)
         expression = self._expressions[is_dir]
         ceiling = 0o777 if expression is None else expression.ceiling(is_dir)

@@ -774,10 +774,11 @@ class TreeCheck:
         if key not in tally.phrases:
             one, many = _PHRASES[kind]
             service = self.service.user or "the product"
+            where = "under" if self.recurse else "in"
             tally.phrases[key] = (
                 "path",
-                f"under the {self.name} {one.format(service=service)}",
-                f"under the {self.name} {many.format(service=service)}",
+                f"{where} the {self.name} {one.format(service=service)}",
+                f"{where} the {self.name} {many.format(service=service)}",
             )
         tally.add(key, path, verdict.expected, actual, repaired)
 

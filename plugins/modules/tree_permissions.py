@@ -108,6 +108,14 @@ options:
                 object belongs to that, else as anybody.
             type: bool
             default: false
+          closed_to_service:
+            description:
+              - The service account must not be able to write the object. It neither owns it nor may write through its
+                group, as anybody (folders with the sticky bit apart) or by an access list. Other accounts keep what
+                they have, and owners, groups and modes of the rule are not looked at.
+            type: bool
+            default: false
+            version_added: 0.2.0
           readers:
             description: Whether O(trees[].readers) declared without paths count here.
             type: bool
@@ -292,6 +300,7 @@ RULE = {
     "directory_mode": {"type": "str"},
     "file_mode": {"type": "str"},
     "readable_by_service": {"type": "bool", "default": False},
+    "closed_to_service": {"type": "bool", "default": False},
     "readers": {"type": "bool", "default": True},
 }
 ARCHIVE = {

@@ -355,6 +355,11 @@ class _Instance:
             if all(below(path, root.path) is None for root in outermost):
                 names = {"control": ARCHIVES, "paths": [f"**/{name}" for name in ARCHIVE_NAMES]}
                 result.append(self._tree(_Root("archive", "", path), "backup folder", archives=[names], required=False))
+        for path in self._above_install():
+            # Who may write there can put another installation in the place of this one.
+            rule = self._rule(INSTALL, ["."], closed_to_service=True)
+            above = _Root("above", "", path)
+            result.append(self._tree(above, "line of folders above the install tree", rules=[rule], recurse=False))
         for root in self.roots:
             parent = posixpath.dirname(root.path)
             if root.kind == "home" and parent not in ("", "/"):
@@ -365,6 +370,15 @@ class _Instance:
                     )
                 )
         return result
+
+    def _above_install(self) -> list[str]:
+        """Return the folders above the install tree and above a link that leads to it, without the root directory."""
+        found: set[str] = set()
+        for path in _paths([self.install, self.instance.get("install_link")]):
+            while (path := posixpath.dirname(path)) not in ("", "/"):
+                found.add(path)
+        # A folder of the tree itself, where the link lies inside, has its own rule.
+        return sorted(path for path in found if self.install and below(path, self.install) is None)
 
     def _unknown(self) -> list[dict[str, Any]]:
         """Return trees without a path for what discovery could not find, so that its controls do not pass unseen."""

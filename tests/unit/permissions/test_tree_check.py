@@ -97,6 +97,71 @@ def test_hardening_gives_the_policy_of_the_readme(product: Product) -> None:
     assert {name: state(product.path(name)) for name in expected} == expected
 
 
+# ---- folders above the install tree -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("uid", "gid", "mode", "fixed"),
+    [
+        (SERVICE_UID, 0, 0o755, (0, 0, 0o755)),
+        (0, SERVICE_GID, 0o775, (0, SERVICE_GID, 0o755)),
+        (OTHER_UID, 0, 0o757, (OTHER_UID, 0, 0o755)),
+    ],
+)
+def test_who_may_write_above_the_install_tree_could_replace_it(
+    product: Product, uid: int, gid: int, mode: int, fixed: tuple[int, int, int]
+) -> None:
+    product.run()
+    os.chown(product.root, uid, gid)
+    product.root.chmod(mode)
+    found = product.run(check=True)
+    assert found.failing == {"DC-DIR-01"}
+    assert list(found.evidence("DC-DIR-01")) == [str(product.root)]
+    assert found["DC-DIR-01"]["reason"] == (
+        f"1 path in the line of folders above the install tree is writable by {SERVICE}"
+    )
+    assert product.run()["DC-DIR-01"]["status"] == "fixed"
+    assert state(product.root) == fixed
+    assert not product.run().changed
+
+
+@pytest.mark.parametrize(
+    ("uid", "gid", "mode"), [(OTHER_UID, OTHER_UID, 0o775), (0, 0, 0o1777), (0, SERVICE_GID, 0o755)]
+)
+def test_others_keep_what_they_have_above_the_install_tree(product: Product, uid: int, gid: int, mode: int) -> None:
+    product.run()
+    os.chown(product.root, uid, gid)
+    product.root.chmod(mode)
+    again = product.run()
+    assert again["DC-DIR-01"]["status"] == "pass"
+    assert state(product.root) == (uid, gid, mode)
+
+
+def test_an_access_list_above_the_install_tree_counts(product: Product) -> None:
+    product.run()
+    setfacl("-m", f"u:{SERVICE}:rwx,u:{OTHER}:rwx", str(product.root))
+    assert product.run(check=True).failing == {"DC-DIR-01"}
+    assert product.run()["DC-DIR-01"]["status"] == "fixed"
+    kept = subprocess.run(["getfacl", "-cnp", str(product.root)], check=True, capture_output=True, text=True).stdout
+    assert f"user:{SERVICE_UID}:r-x" in kept
+    assert f"user:{OTHER_UID}:rwx" in kept
+
+
+def test_a_link_to_the_install_tree_is_as_safe_as_the_folder_it_lies_in(product: Product) -> None:
+    links = product.root / "links"
+    links.mkdir()
+    link = links / "current"
+    link.symlink_to(product.install)
+    instance = product.instance(install_link=str(link))
+    product.run(instance=instance)
+    os.chown(links, SERVICE_UID, 0)
+    found = product.run(instance=instance, check=True)
+    assert list(found.evidence("DC-DIR-01")) == [str(links)]
+
+
+# ---- runs ---------------------------------------------------------------------------------------
+
+
 def test_second_run_changes_nothing(product: Product) -> None:
     product.run()
     before = snapshot(product.root)
@@ -685,7 +750,8 @@ def test_home_inside_the_install_tree_is_walked_once(product: Product) -> None:
     shutil.move(str(product.home), str(inner))
     product.home = inner
     result = product.run()
-    assert [entry["name"] for entry in result.raw["statistics"]] == ["install tree", "folder beside the home"]
+    walked = [entry["name"] for entry in result.raw["statistics"] if "above" not in entry["name"]]
+    assert walked == ["install tree", "folder beside the home"]
     assert state(inner / "data") == (SERVICE_UID, SERVICE_GID, 0o750)
     assert state(inner / "dbconfig.xml") == (SERVICE_UID, SERVICE_GID, 0o600)
     assert state(inner / "log" / "atlassian-jira.log") == (SERVICE_UID, SERVICE_GID, 0o640)
