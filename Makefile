@@ -20,8 +20,8 @@ python:
 setup: python ## Install system packages, the Python environment .venv and the images of the test hosts
 	@$(RUN) setup
 
-demo: setup ## Audit an unhardened Jira on a test host, harden it, audit it again
-	@$(PYTHON) tests/demo.py
+demo: python ## Audit an unhardened Jira on a test host, harden it, audit it again
+	@$(RUN) demo
 
 test: python ## Run everything: lint, unit, molecule, fidelity
 	@$(RUN) test

@@ -29,6 +29,8 @@ COLLECTION = CHECKOUT / ".collections" / "ansible_collections" / "atlassian_dc" 
 HOSTS = [sys.executable, str(CHECKOUT / "tests" / "hosts" / "hosts.py")]
 # Two at a time: while one waits for its test hosts, the other computes.
 WORKERS = 2
+# Targets that are a script of their own, with one kind of host.
+SCRIPTS = {"demo": "tests/demo.py", "bench": "tests/bench/bench.py"}
 
 
 # Setting up
@@ -88,13 +90,18 @@ def link_collection() -> None:
     COLLECTION.symlink_to(os.path.relpath(CHECKOUT, COLLECTION.parent), target_is_directory=True)
 
 
-def setup(hosts: bool = True) -> None:
-    """Install what is missing; quick when all is there."""
+def setup(images: Sequence[str] | None = ()) -> None:
+    """Install what is missing; quick when all is there.
+
+    Args:
+        images: images of test hosts to build beforehand; None for all of them, empty for none.
+
+    """
     started = time.monotonic()
     make_venv()
     link_collection()
-    if hosts:
-        done = subprocess.run([*HOSTS, "setup"], check=False)
+    if images is None or images:
+        done = subprocess.run([*HOSTS, "setup", *(images or ())], check=False)
         if done.returncode != 0:
             raise HostsError("The test hosts could not be set up: see above.")
     say(f"==> set-up complete after {time.monotonic() - started:.1f} s")
@@ -112,6 +119,8 @@ class Check:
     junit: Path | None = None
     env: dict[str, str] = field(default_factory=dict)
     needs_hosts: bool = False
+    itself: bool = False
+    """Whether its good end is one more test."""
     table: str = ""
     """Heading of the part of its output that is shown although it passed."""
 
@@ -137,11 +146,18 @@ def pytest_check(name: str, *arguments: str, needs_hosts: bool = False, table: s
     return Check(name, argv, junit, needs_hosts=needs_hosts, table=table)
 
 
+def molecule_check(scenario: str) -> Check:
+    """Check that runs a scenario of Molecule."""
+    argv = [tool("molecule"), "test", f"--scenario-name={scenario}"]
+    # The scenario itself is a test too, besides those of its verifier: converge, idempotence and all.
+    return Check(f"molecule {scenario}", argv, RESULTS / f"molecule-{scenario}.xml", needs_hosts=True, itself=True)
+
+
 def all_checks() -> dict[str, list[Check]]:
     """Every check by target, those that take longest first."""
-    verify = RESULTS / "molecule-verify.xml"
+    scenarios = sorted(path.parent.name for path in CHECKOUT.glob("molecule/*/molecule.yml"))
     return {
-        "molecule": [Check("molecule", [tool("molecule"), "test", "--all"], verify, needs_hosts=True)],
+        "molecule": [molecule_check(scenario) for scenario in scenarios],
         "fidelity": [
             pytest_check(
                 "fidelity", "-n", "2", "--dist", "loadfile", "tests/fidelity", needs_hosts=True, table="= fidelity ="
@@ -202,8 +218,7 @@ def run_check(check: Check) -> Outcome:
     except HostsError as error:
         exit_code, trouble = 1, str(error)
     outcome = count(check.junit, exit_code)
-    if check.name == "molecule" and check.junit and check.junit.is_file() and exit_code == 0:
-        # The scenario itself is a test too: converge, idempotence and all.
+    if check.itself and check.junit and check.junit.is_file() and exit_code == 0:
         outcome.passed += 1
     skipped = f", {outcome.skipped} skipped" if outcome.skipped else ""
     verdict = "FAILED" if outcome.failed else "ok"
@@ -263,7 +278,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one target of the Makefile."""
     checks = all_checks()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target", choices=["setup", "test", *checks, "bench", "clean", "distclean"])
+    parser.add_argument("target", choices=["setup", "test", *checks, *SCRIPTS, "clean", "distclean"])
     target = parser.parse_args(argv).target
     os.chdir(CHECKOUT)
     try:
@@ -272,13 +287,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if target == "distclean":
             return distclean()
         if target == "setup":
-            setup()
+            setup(images=None)
             return 0
-        if target == "bench":
-            setup()
-            return subprocess.run([tool("python"), "tests/bench/bench.py"], check=False).returncode
+        if target in SCRIPTS:
+            setup(images=["jira:bookworm"])
+            return subprocess.run([tool("python"), SCRIPTS[target]], check=False).returncode
         chosen = list(itertools.chain.from_iterable(checks.values())) if target == "test" else checks[target]
-        setup(hosts=any(check.needs_hosts for check in chosen))
+        setup(images=None if any(check.needs_hosts for check in chosen) else ())
         return run_checks(chosen)
     except HostsError as error:
         code = fail(str(error))

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tomllib
 from hosts.groups import Group, Host
+from hosts.images import RECIPES
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COLLECTION = "atlassian_dc.hardening"
+DISTRIBUTIONS: tuple[str, ...] = tuple(tomllib.loads(RECIPES.read_text(encoding="utf-8"))["distributions"])
 SNAPSHOT = (Path(__file__).parent / "snapshot.py").read_text(encoding="utf-8")
 
 

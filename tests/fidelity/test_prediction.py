@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
 
-from .lab import Lab, Outcome, differing
+from .lab import DISTRIBUTIONS, Lab, Outcome, differing
 
-HOST = "pristine"
+HOSTS = {distribution: f"pristine-{distribution}" for distribution in DISTRIBUTIONS}
 EMPTY = "bare"
 MAX_EXECUTIONS = 15
 TREES = ("/opt/atlassian/jira", "/var/atlassian/application-data/jira")
@@ -22,30 +23,43 @@ Row = Callable[[str, str, str, bool], None]
 
 
 class Story:
-    """One host's way from pristine to hardened, with a look at it after every step."""
+    """The way of one host of each distribution from pristine to hardened, with a look at it after every step."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         # What the product writes by itself while it runs is no trace of an audit: it stands still while we compare.
-        lab.sh(HOST, "systemctl kill --signal=STOP jira.service")
-        self.before = lab.snapshot(HOST)
+        self.signal("STOP")
+        self.before = self.look()
         self.audit = lab.play("audit", atlassian_dc_allow_restart=True, **LIST_ALL)
-        self.after_audit = lab.snapshot(HOST)
+        self.after_audit = self.look()
         self.check = lab.play("harden", "--check", atlassian_dc_allow_restart=True, **LIST_ALL)
-        self.after_check = lab.snapshot(HOST)
-        lab.sh(HOST, "systemctl kill --signal=CONT jira.service")
+        self.after_check = self.look()
+        self.signal("CONT")
         self.harden = lab.play("harden", atlassian_dc_allow_restart=True, **LIST_ALL)
-        self.hardened = lab.snapshot(HOST)
+        self.hardened = self.look()
         self.second = lab.play("harden", atlassian_dc_allow_restart=True, **LIST_ALL)
         self.last = lab.play("audit", **LIST_ALL)
         self.again = lab.play("audit", **LIST_ALL)
+
+    def signal(self, name: str) -> None:
+        for host in HOSTS.values():
+            self.lab.sh(host, f"systemctl kill --signal={name} jira.service")
+
+    def look(self) -> dict[str, dict[str, list[Any]]]:
+        with ThreadPoolExecutor(max_workers=len(HOSTS)) as pool:
+            return dict(zip(HOSTS.values(), pool.map(self.lab.snapshot, HOSTS.values()), strict=True))
+
+
+@pytest.fixture(params=HOSTS)
+def host(request: pytest.FixtureRequest) -> str:
+    return HOSTS[request.param]
 
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     lab = Lab("fidelity-prediction", tmp_path_factory.mktemp("prediction"))
     try:
-        lab.up([HOST, f"{EMPTY}=base"])
+        lab.up([*(f"{host}=jira:{distribution}" for distribution, host in HOSTS.items()), f"{EMPTY}=base"])
         yield Story(lab)
     finally:
         lab.down()
@@ -57,11 +71,11 @@ def enforced() -> set[str]:
 
 
 @pytest.mark.parametrize("step", ["audit", "check", "harden", "second", "last"])
-def test_no_run_fails(story: Story, step: str) -> None:
+def test_no_run_fails(story: Story, host: str, step: str) -> None:
     outcome: Outcome = getattr(story, step)
     assert outcome.code == 0, outcome.output
     assert outcome.report["complete"]
-    assert not outcome.with_status(HOST, "error")
+    assert not outcome.with_status(host, "error")
 
 
 def test_the_modes_are_told_apart(story: Story) -> None:
@@ -70,69 +84,71 @@ def test_the_modes_are_told_apart(story: Story) -> None:
 
 
 @pytest.mark.parametrize(("run", "after"), [("audit", "after_audit"), ("harden --check", "after_check")])
-def test_nothing_on_the_host_changes(story: Story, row: Row, run: str, after: str) -> None:
+def test_nothing_on_the_host_changes(story: Story, host: str, row: Row, run: str, after: str) -> None:
     before = story.before if after == "after_audit" else story.after_audit
-    changed = differing(before, getattr(story, after))
-    row(f"{run}: hash of {len(story.before)} files", "unchanged", f"{len(changed)} differ", not changed)
+    changed = differing(before[host], getattr(story, after)[host])
+    row(f"{host}: {run}: hash of {len(before[host])} files", "unchanged", f"{len(changed)} differ", not changed)
     assert changed == {}
 
 
-def test_audit_and_check_mode_say_the_same(story: Story, row: Row) -> None:
-    same = story.audit.entries(HOST) == story.check.entries(HOST) and story.audit.changes(HOST) == story.check.changes(
-        HOST
+def test_audit_and_check_mode_say_the_same(story: Story, host: str, row: Row) -> None:
+    audit, check = ((run.entries(host), run.changes(host)) for run in (story.audit, story.check))
+    row(
+        f"{host}: audit and harden --check",
+        "same findings, same paths",
+        "same" if audit == check else "different",
+        audit == check,
     )
-    row("audit and harden --check", "same findings, same paths", "same" if same else "different", same)
-    assert story.audit.entries(HOST) == story.check.entries(HOST)
-    assert story.audit.changes(HOST) == story.check.changes(HOST)
+    assert audit == check
 
 
-def test_what_was_predicted_to_fail_is_what_was_fixed(story: Story, row: Row) -> None:
-    predicted = story.audit.with_status(HOST, "fail") & enforced()
-    fixed = story.harden.with_status(HOST, "fixed")
-    row("controls", f"{len(predicted)} predicted", f"{len(fixed)} fixed", predicted == fixed)
+def test_what_was_predicted_to_fail_is_what_was_fixed(story: Story, host: str, row: Row) -> None:
+    predicted = story.audit.with_status(host, "fail") & enforced()
+    fixed = story.harden.with_status(host, "fixed")
+    row(f"{host}: controls", f"{len(predicted)} predicted", f"{len(fixed)} fixed", predicted == fixed)
     assert predicted == fixed
     assert len(predicted) > 8, "the pristine host should be badly kept"
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_permissions_change_exactly_where_predicted(story: Story, row: Row, tree: str) -> None:
+def test_permissions_change_exactly_where_predicted(story: Story, host: str, row: Row, tree: str) -> None:
     """Compared are owner, group, mode and access lists; what the restarted product itself creates is not."""
 
     def permissions(state: list[Any]) -> tuple[Any, ...]:
         return state[1], state[2], state[5]
 
     predicted = {
-        path for path, what in story.audit.changes(HOST).items() if "permissions" in what and inside(path, tree)
+        path for path, what in story.audit.changes(host).items() if "permissions" in what and inside(path, tree)
     }
     real = {
         path
-        for path, (before, after) in differing(story.after_check, story.hardened).items()
+        for path, (before, after) in differing(story.after_check[host], story.hardened[host]).items()
         if inside(path, tree) and before and after and permissions(before) != permissions(after)
     }
     # Log files are rotated and caches rewritten by the restart: a path that went away cannot be compared.
-    predicted &= story.hardened.keys()
-    row(f"paths under {tree}", f"{len(predicted)} predicted", f"{len(real)} changed", predicted == real)
+    predicted &= story.hardened[host].keys()
+    row(f"{host}: paths under {tree}", f"{len(predicted)} predicted", f"{len(real)} changed", predicted == real)
     assert sorted(predicted ^ real) == []
     assert predicted
 
 
-def test_files_outside_the_trees_change_exactly_where_predicted(story: Story, row: Row) -> None:
+def test_files_outside_the_trees_change_exactly_where_predicted(story: Story, host: str, row: Row) -> None:
     own = ("/var/lib/atlassian-dc", "/etc/.pwd.lock")
     # Account tools rewrite their files, and keep the version before beside them.
     accounts = {f"/etc/{name}" for name in ("passwd", "shadow", "group", "gshadow")}
     accounts |= {f"{path}-" for path in accounts} | {"/etc/subuid", "/etc/subuid-", "/etc/subgid", "/etc/subgid-"}
     outside = (*TREES, *own)
     predicted = {
-        path for path in story.audit.changes(HOST) if path[0] == "/" and not any(inside(path, tree) for tree in outside)
+        path for path in story.audit.changes(host) if path[0] == "/" and not any(inside(path, tree) for tree in outside)
     }
     real = {
         path
-        for path, (before, after) in differing(story.after_check, story.hardened).items()
+        for path, (before, after) in differing(story.after_check[host], story.hardened[host]).items()
         if not any(inside(path, tree) for tree in outside) and content(before) != content(after)
     }
     unforeseen = {path for path in real - predicted - accounts if not is_parent(path, predicted)}
     found = f"{len(predicted & real)} changed, {len(unforeseen)} unforeseen"
-    row("other files", f"{len(predicted)} predicted", found, predicted <= real and not unforeseen)
+    row(f"{host}: other files", f"{len(predicted)} predicted", found, predicted <= real and not unforeseen)
     assert sorted(unforeseen) == []
     assert sorted(predicted - real) == []
     assert predicted
@@ -151,25 +167,30 @@ def is_parent(path: str, paths: set[str]) -> bool:
     return any(inside(child, path) for child in paths)
 
 
-def test_a_second_run_changes_nothing(story: Story, row: Row) -> None:
-    tasks = story.second.changed_tasks(HOST)
-    row("second harden", "changed=0", f"changed={len(tasks)}", not tasks)
+def test_a_second_run_changes_nothing(story: Story, host: str, row: Row) -> None:
+    tasks = story.second.changed_tasks(host)
+    row(f"{host}: second harden", "changed=0", f"changed={len(tasks)}", not tasks)
     assert tasks == []
-    assert not story.second.with_status(HOST, "fixed")
+    assert not story.second.with_status(host, "fixed")
 
 
-def test_all_enforced_controls_pass_in_the_end(story: Story, row: Row) -> None:
-    passing = story.last.with_status(HOST, "pass") & enforced()
-    row("enforced controls after hardening", f"{len(enforced())} pass", f"{len(passing)} pass", passing == enforced())
-    assert {control: story.last.reason(HOST, control) for control in enforced() - passing} == {}
+def test_all_enforced_controls_pass_in_the_end(story: Story, host: str, row: Row) -> None:
+    passing = story.last.with_status(host, "pass") & enforced()
+    row(
+        f"{host}: enforced controls after hardening",
+        f"{len(enforced())} pass",
+        f"{len(passing)} pass",
+        passing == enforced(),
+    )
+    assert {control: story.last.reason(host, control) for control in enforced() - passing} == {}
 
 
-def test_the_product_serves_under_the_hardened_unit(story: Story) -> None:
+def test_the_product_serves_under_the_hardened_unit(story: Story, host: str) -> None:
     status = story.lab.sh(
-        HOST, "python3 -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/status').read())\""
+        host, "python3 -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/status').read())\""
     )
     assert "RUNNING" in status
-    user = story.lab.sh(HOST, 'ps -o user= -p "$(systemctl show -P MainPID jira.service)"')
+    user = story.lab.sh(host, 'ps -o user= -p "$(systemctl show -P MainPID jira.service)"')
     assert user.strip() == "jira"
 
 
@@ -192,10 +213,10 @@ def test_a_host_without_product_is_audited_and_hardened_to_no_effect(story: Stor
         assert outcome.changed_tasks(EMPTY) == []
 
 
-def test_an_audit_needs_few_executions(story: Story, row: Row) -> None:
-    executions = story.audit.executions(HOST)
+def test_an_audit_needs_few_executions(story: Story, host: str, row: Row) -> None:
+    executions = story.audit.executions(host)
     row(
-        "module executions of an audit",
+        f"{host}: module executions of an audit",
         f"at most {MAX_EXECUTIONS}",
         str(len(executions)),
         len(executions) <= MAX_EXECUTIONS,

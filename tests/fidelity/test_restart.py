@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from .lab import Lab, Outcome
+from .lab import DISTRIBUTIONS, Lab, Outcome
 
+# The oldest and the newest distribution.
 FIRST, SECOND = "n1", "n2"
 # A product that refuses to run as anybody but root: the sandbox is fine, the start is not.
 ONLY_AS_ROOT = "echo '[ $(id -u) = 0 ] || exit 1' >> /opt/atlassian/jira/bin/setenv.sh"
@@ -41,7 +42,7 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     lab = Lab("fidelity-restart", tmp_path_factory.mktemp("restart"))
     try:
-        lab.up([FIRST, SECOND])
+        lab.up([f"{FIRST}=jira:{DISTRIBUTIONS[0]}", f"{SECOND}=jira:{DISTRIBUTIONS[-1]}"])
         yield Story(lab)
     finally:
         lab.down()

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from .lab import Lab
+from .lab import DISTRIBUTIONS, Lab
 
-WHOLE, PART = "r1", "r2"
+WHOLE = {distribution: f"whole-{distribution}" for distribution in DISTRIBUTIONS}
+PART = {distribution: f"part-{distribution}" for distribution in DISTRIBUTIONS}
+HOSTS = [*WHOLE.values(), *PART.values()]
 READER = "setfacl -m u:nobody:r /var/atlassian/application-data/jira/dbconfig.xml"
 ACCOUNTS = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow")
 OWN = ("/log", "/temp", "/work", "/caches", "/monitor")
@@ -20,24 +23,30 @@ Row = Callable[[str, str, str, bool], None]
 
 
 class Story:
-    """One host rolled back whole, another one only for the files, after a file was edited by hand."""
+    """Hosts of each distribution: rolled back whole, or only for the files and after something was changed by hand."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        for host in (WHOLE, PART):
+        whole, part = ",".join(WHOLE.values()), ",".join(PART.values())
+        for host in HOSTS:
             lab.sh(host, READER)
-        self.before = {host: lab.snapshot(host) for host in (WHOLE, PART)}
+        self.before = self.look(HOSTS)
         self.harden = lab.play(
             "harden", atlassian_dc_allow_restart=True, atlassian_dc_file_permissions_listed_changes=100000
         )
-        self.hardened = {host: lab.snapshot(host) for host in (WHOLE, PART)}
-        self.check = lab.play("rollback", "--check", "--limit", WHOLE, atlassian_dc_allow_restart=True)
-        self.after_check = lab.snapshot(WHOLE)
-        self.whole = lab.play("rollback", "--limit", WHOLE, atlassian_dc_allow_restart=True)
-        lab.sh(PART, "chmod 0700 /opt/atlassian/jira/bin")
-        self.part = lab.play("rollback", "--limit", PART, "--tags", "file_permissions")
-        self.after = {host: lab.snapshot(host) for host in (WHOLE, PART)}
-        self.again = lab.play("rollback", "--limit", WHOLE, atlassian_dc_allow_restart=True)
+        self.hardened = self.look(HOSTS)
+        self.check = lab.play("rollback", "--check", "--limit", whole, atlassian_dc_allow_restart=True)
+        self.after_check = self.look(WHOLE.values())
+        self.whole = lab.play("rollback", "--limit", whole, atlassian_dc_allow_restart=True)
+        for host in PART.values():
+            lab.sh(host, "chmod 0700 /opt/atlassian/jira/bin")
+        self.part = lab.play("rollback", "--limit", part, "--tags", "file_permissions")
+        self.after = self.look(HOSTS)
+        self.again = lab.play("rollback", "--limit", whole, atlassian_dc_allow_restart=True)
+
+    def look(self, hosts: Iterable[str]) -> dict[str, dict[str, list[Any]]]:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            return dict(zip(hosts, pool.map(self.lab.snapshot, hosts), strict=True))
 
     def managed(self, host: str) -> set[str]:
         """Paths the run has changed, except those the product itself rewrites."""
@@ -52,10 +61,20 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     lab = Lab("fidelity-rollback", tmp_path_factory.mktemp("rollback"))
     try:
-        lab.up([WHOLE, PART])
+        lab.up([f"{host}=jira:{distribution}" for hosts in (WHOLE, PART) for distribution, host in hosts.items()])
         yield Story(lab)
     finally:
         lab.down()
+
+
+@pytest.fixture(params=DISTRIBUTIONS)
+def whole(request: pytest.FixtureRequest) -> str:
+    return WHOLE[request.param]
+
+
+@pytest.fixture(params=DISTRIBUTIONS)
+def part(request: pytest.FixtureRequest) -> str:
+    return PART[request.param]
 
 
 def state(snapshot: dict[str, list[Any]], path: str) -> list[Any] | None:
@@ -69,66 +88,69 @@ def test_the_runs_end_well(story: Story) -> None:
         assert outcome.code == 0, outcome.output
 
 
-def test_every_managed_path_is_as_it_was(story: Story, row: Row) -> None:
-    paths = story.managed(WHOLE)
-    wrong = {path for path in paths if state(story.before[WHOLE], path) != state(story.after[WHOLE], path)}
-    row("rollback: managed paths", f"{len(paths)} as before", f"{len(paths) - len(wrong)} as before", not wrong)
-    assert {path: (story.before[WHOLE].get(path), story.after[WHOLE].get(path)) for path in sorted(wrong)[:5]} == {}
+def test_every_managed_path_is_as_it_was(story: Story, whole: str, row: Row) -> None:
+    paths = story.managed(whole)
+    wrong = {path for path in paths if state(story.before[whole], path) != state(story.after[whole], path)}
+    found = f"{len(paths) - len(wrong)} as before"
+    row(f"{whole}: rollback: managed paths", f"{len(paths)} as before", found, not wrong)
+    assert {path: (story.before[whole].get(path), story.after[whole].get(path)) for path in sorted(wrong)[:5]} == {}
     assert len(paths) > 4000
 
 
 @pytest.mark.parametrize("path", [*ACCOUNTS, "/etc/sudoers.d/jira", "/usr/local/jira/.ssh/authorized_keys"])
-def test_accounts_and_rights_are_as_they_were(story: Story, path: str) -> None:
-    assert state(story.hardened[WHOLE], path) != state(story.before[WHOLE], path) or path in ACCOUNTS
-    assert state(story.after[WHOLE], path) == state(story.before[WHOLE], path)
+def test_accounts_and_rights_are_as_they_were(story: Story, whole: str, path: str) -> None:
+    assert state(story.hardened[whole], path) != state(story.before[whole], path) or path in ACCOUNTS
+    assert state(story.after[whole], path) == state(story.before[whole], path)
 
 
-def test_times_of_files_come_back(story: Story) -> None:
+def test_times_of_files_come_back(story: Story, whole: str) -> None:
     path = "/etc/sudoers.d/jira"
-    assert story.after[WHOLE][path][3] == story.before[WHOLE][path][3]
+    assert story.after[whole][path][3] == story.before[whole][path][3]
 
 
-def test_the_product_serves_as_it_did(story: Story, row: Row) -> None:
-    user = story.lab.sh(WHOLE, 'ps -o user= -p "$(systemctl show -P MainPID jira.service)"').strip()
+def test_the_product_serves_as_it_did(story: Story, whole: str, row: Row) -> None:
+    user = story.lab.sh(whole, 'ps -o user= -p "$(systemctl show -P MainPID jira.service)"').strip()
     status = story.lab.sh(
-        WHOLE, "python3 -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/status').read())\""
+        whole, "python3 -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/status').read())\""
     )
-    row("rollback: the product", "serves as root again", f"serves as {user}", user == "root" and "RUNNING" in status)
+    right = user == "root" and "RUNNING" in status
+    row(f"{whole}: rollback: the product", "serves as root again", f"serves as {user}", right)
     assert user == "root"
     assert "RUNNING" in status
-    assert "/etc/systemd/system/jira.service.d" not in story.after[WHOLE]
+    assert "/etc/systemd/system/jira.service.d" not in story.after[whole]
 
 
-def test_check_mode_predicts_it_and_changes_nothing(story: Story, row: Row) -> None:
+def test_check_mode_predicts_it_and_changes_nothing(story: Story, whole: str, row: Row) -> None:
     def settled(snapshot: dict[str, list[Any]]) -> dict[str, Any]:
-        kept = story.managed(WHOLE) | set(ACCOUNTS)
+        kept = story.managed(whole) | set(ACCOUNTS)
         return {path: found for path, found in snapshot.items() if path in kept}
 
-    assert settled(story.hardened[WHOLE]) == settled(story.after_check)
-    predicted, real = story.check.changes(WHOLE), story.whole.changes(WHOLE)
-    missed = {path for path in predicted.keys() ^ real.keys() if path not in story.logs(WHOLE)}
-    row("rollback --check", f"{len(predicted)} changes predicted", f"{len(real)} made", not missed)
+    assert settled(story.hardened[whole]) == settled(story.after_check[whole])
+    predicted, real = story.check.changes(whole), story.whole.changes(whole)
+    missed = {path for path in predicted.keys() ^ real.keys() if path not in story.logs(whole)}
+    row(f"{whole}: rollback --check", f"{len(predicted)} changes predicted", f"{len(real)} made", not missed)
     assert missed == set()
 
 
-def test_by_role_it_takes_back_only_that_role(story: Story) -> None:
-    login = story.lab.sh(PART, "getent passwd jira")
+def test_by_role_it_takes_back_only_that_role(story: Story, part: str) -> None:
+    login = story.lab.sh(part, "getent passwd jira")
     assert "nologin" in login
     path = "/var/atlassian/application-data/jira"
-    assert state(story.after[PART], path) == state(story.before[PART], path)
+    assert state(story.after[part], path) == state(story.before[part], path)
 
 
-def test_what_somebody_has_changed_since_is_left_and_named(story: Story) -> None:
-    assert "/opt/atlassian/jira/bin: somebody has changed its owner or mode since" in story.part.output
-    assert story.after[PART]["/opt/atlassian/jira/bin"][2] == "0o700"
+def test_what_somebody_has_changed_since_is_left_and_named(story: Story, part: str) -> None:
+    named = story.part.output.count("/opt/atlassian/jira/bin: somebody has changed its owner or mode since")
+    assert named == len(PART)
+    assert story.after[part]["/opt/atlassian/jira/bin"][2] == "0o700"
 
 
-def test_a_second_rollback_has_nothing_to_do(story: Story) -> None:
-    assert story.again.changed_tasks(WHOLE) == []
+def test_a_second_rollback_has_nothing_to_do(story: Story, whole: str) -> None:
+    assert story.again.changed_tasks(whole) == []
 
 
-def test_records_are_private(story: Story) -> None:
+def test_records_are_private(story: Story, whole: str) -> None:
     modes = story.lab.sh(
-        WHOLE, "stat -c %a /var/lib/atlassian-dc/runs; find /var/lib/atlassian-dc/runs -type f -perm /077 | wc -l"
+        whole, "stat -c %a /var/lib/atlassian-dc/runs; find /var/lib/atlassian-dc/runs -type f -perm /077 | wc -l"
     )
     assert modes.split() == ["700", "0"]

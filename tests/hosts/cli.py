@@ -11,9 +11,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from .groups import DEFAULT_GROUP, Group, Host
-from .images import DEFAULT_DISTRIBUTION, Images
+from .images import Images
 from .podman import Podman, install_packages
 from .progress import HostsError, fail, say
 
@@ -28,8 +29,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     setup = commands.add_parser("setup", help="install missing system packages and build missing images")
-    setup.add_argument("images", nargs="*", help="images to build (default: all)")
-    setup.add_argument("--distribution", default=DEFAULT_DISTRIBUTION, help=f"default: {DEFAULT_DISTRIBUTION}")
+    setup.add_argument(
+        "images",
+        nargs="*",
+        metavar="IMAGE[:DISTRIBUTION]",
+        help="images to build (default: all, of every distribution; without DISTRIBUTION: of every one)",
+    )
     setup.add_argument("--rebuild", action="store_true", help="build the images again, with the newest packages")
 
     up = commands.add_parser("up", help="start hosts and write their inventory")
@@ -62,9 +67,16 @@ def _command(argv: Sequence[str]) -> list[str]:
 def _setup(podman: Podman, arguments: argparse.Namespace) -> int:
     install_packages(podman.log_dir)
     images = Images(podman)
-    for image in arguments.images or images.recipes:
-        name = images.ensure(image, arguments.distribution, arguments.rebuild)
-        say(f"    test image '{image}': {name}")
+    wanted: dict[str, list[str]] = {}
+    for text in arguments.images or images.recipes:
+        image, _colon, distribution = text.partition(":")
+        for one in [distribution] if distribution else images.distributions:
+            wanted.setdefault(one, []).append(image)
+    # Side by side: while one waits for its downloads, the other unpacks.
+    with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
+        for names in pool.map(lambda one: images.ensure_all(wanted[one], one, arguments.rebuild), wanted):
+            for name in names:
+                say(f"    test image {name}")
     return 0
 
 

@@ -15,6 +15,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -200,17 +201,26 @@ class Images:
 
     def ensure(self, image: str, distribution: str = DEFAULT_DISTRIBUTION, rebuild: bool = False) -> str:
         """Build an image and those it stands on, unless they are there; returns its name."""
-        recipe = self.recipe(image, distribution)
-        with self.podman.lock("images"):
-            return self._ensure(image, recipe, distribution, rebuild)
+        return self.ensure_all([image], distribution, rebuild)[0]
 
-    def _ensure(self, image: str, recipe: dict[str, Any], distribution: str, rebuild: bool) -> str:
+    def ensure_all(self, images: Sequence[str], distribution: str, rebuild: bool = False) -> list[str]:
+        """Do so for several images of a distribution, each built once; returns their names."""
+        for image in images:
+            self.recipe(image, distribution)
+        built: set[str] = set()
+        with self.podman.lock(f"images-{distribution}"):
+            return [self._ensure(image, distribution, rebuild, built) for image in images]
+
+    def _ensure(self, image: str, distribution: str, rebuild: bool, built: set[str]) -> str:
+        recipe = self.recipe(image, distribution)
         name = self.name(image, distribution)
         parent = recipe.get("from")
         if parent:
-            self._ensure(parent, self.recipe(parent, distribution), distribution, rebuild)
-        if not rebuild and self.podman.run("image", "exists", name, check=False).returncode == 0:
+            self._ensure(parent, distribution, rebuild, built)
+        exists = self.podman.run("image", "exists", name, check=False).returncode == 0
+        if exists and (not rebuild or image in built):
             return name
+        built.add(image)
         with step(f"building test image '{image}' ({distribution})"):
             if parent:
                 self._build_layer(image, distribution, name)
@@ -224,6 +234,7 @@ class Images:
         for other in self.podman.lines("images", "--format={{.Repository}}:{{.Tag}}"):
             if other.startswith(f"{PREFIX}-{image}:{distribution}-") and other != name:
                 self.podman.run("image", "rm", other, check=False)
+        # Builds leave no layers of their own (--layers=false), so this takes none from one that runs beside it.
         self.podman.run("image", "prune", "--force", check=False)
 
     def _base_command(
@@ -265,14 +276,18 @@ class Images:
             env = {**os.environ, "PATH": SYSTEM_PATH, "TMPDIR": folder}
             command = self._base_command(image, distribution, tar, options, apt.sources(distribution))
             try:
-                run_logged(command, self.podman.log_dir / f"mmdebstrap-{distribution}.log", "mmdebstrap", env)
+                run_logged(
+                    command, self.podman.log_dir / f"mmdebstrap-{distribution}.log", f"mmdebstrap {distribution}", env
+                )
             except HostsError as error:
                 raise HostsError(
                     f"{error}\nThe base image is made from Debian's packages at {apt.mirror}: check that this machine"
                     " reaches it (apt-get update), then run this again."
                 ) from None
             say("    importing the image")
-            self.podman.build_logged("podman import", "import", "--change=CMD /sbin/init", str(tar), name)
+            self.podman.build_logged(
+                f"podman import {distribution}", "import", "--change=CMD /sbin/init", str(tar), name
+            )
 
     def _containerfile(self, image: str, distribution: str, parent: str) -> str:
         recipe = self.recipes[image]
@@ -310,9 +325,10 @@ class Images:
             (context / "Containerfile").write_text(self._containerfile(image, distribution, parent))
             Apt().copy_to(Path(folder) / "apt", "/run/machine-apt")
             self.podman.build_logged(
-                f"podman build {image}",
+                f"podman build {image} {distribution}",
                 "build",
                 "--isolation=chroot",
+                "--layers=false",
                 "--pull-never",
                 f"--volume={folder}/apt:/run/machine-apt:ro",
                 f"--tag={name}",

@@ -40,6 +40,9 @@ PROGRAMS = {
     "nsenter": "util-linux",
     "unshare": "util-linux",
     "mount": "mount",
+    # For unit tests.
+    "setfacl": "acl",
+    "visudo": "sudo",
 }
 # Podman starts these from its own folders, not through PATH.
 HELPERS = {

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-SSH_CONFIG = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / ".hosts" / "groups" / "molecule" / "ssh_config"
+GROUP = f"molecule-{os.environ['MOLECULE_SCENARIO_NAME']}"
+SSH_CONFIG = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / ".hosts" / "groups" / GROUP / "ssh_config"
 REPORTS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 testinfra_hosts = [f"ssh://jira1?ssh_config={SSH_CONFIG}"]
 
