@@ -7,12 +7,16 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._preflight import (
     check_run,
     check_variables,
+    doubtful_tags,
     load_specification,
 )
+
+display = Display()
 
 
 class ActionModule(ActionBase):
@@ -38,8 +42,11 @@ class ActionModule(ActionBase):
             problem if len(hosts) == len(task_vars["ansible_play_hosts_all"]) else f"{', '.join(hosts)}: {problem}"
             for problem, hosts in seen.items()
         ]
-        problems = check_run(task_vars.get("ansible_run_tags", ()), catalogue) + problems
+        run_tags = task_vars.get("ansible_run_tags", ())
+        problems = check_run(run_tags, catalogue) + problems
         result.update(changed=False, problems=problems)
+        for warning in doubtful_tags(run_tags, self._task.tags):
+            display.warning(warning)
         if problems:
             result.update(failed=True, msg="Nothing was touched. To be put right first:\n- " + "\n- ".join(problems))
         return result

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -34,7 +33,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._statements
     load_waivers,
 )
 
-CONTROL_ID = re.compile(r"DC-[A-Z]+-\d+")
+CONTROL_PREFIX = "DC-"
 
 
 @functools.lru_cache(maxsize=1)
@@ -52,7 +51,24 @@ def check_run(run_tags: Iterable[str], catalogue: Catalogue) -> list[str]:
     return [
         f"--tags {tag}: there is no such control{_meant(tag, catalogue)}"
         for tag in run_tags
-        if CONTROL_ID.fullmatch(tag) and tag not in catalogue
+        if tag.upper().startswith(CONTROL_PREFIX) and tag not in catalogue
+    ]
+
+
+def doubtful_tags(run_tags: Iterable[str], own_tags: Iterable[str]) -> list[str]:
+    """Return a warning for each tag that looks like a misspelt role; it may be somebody else's, so it is no error.
+
+    Args:
+        run_tags: the tags of the run.
+        own_tags: tags that a user has put on the import of the playbook.
+
+    """
+    roles = [path.name for path in collection_root().glob("roles/*")]
+    known = {*roles, *own_tags}
+    return [
+        f"--tags {tag}: no role of the collection is called so{meant}"
+        for tag in run_tags
+        if tag not in known and (meant := _meant(tag, roles))
     ]
 
 
@@ -108,5 +124,8 @@ def _check_contents(values: Mapping[str, Any], catalogue: Catalogue) -> list[str
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
+    # Ids of controls are upper case, names of roles and variables lower case.
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8) or difflib.get_close_matches(
+        name.upper(), list(known), n=1, cutoff=0.8
+    )
     return f"; did you mean '{close[0]}'?" if close else ""

@@ -14,6 +14,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue 
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._preflight import (
     check_run,
     check_variables,
+    doubtful_tags,
     load_specification,
 )
 
@@ -88,8 +89,21 @@ def test_all_problems_are_listed() -> None:
 def test_an_unknown_control_in_tags_would_select_nothing() -> None:
     catalogue = load_catalogue()
     assert check_run(["all", "service_user", "DC-DIR-01", "my-own-tag"], catalogue) == []
-    (problem,) = check_run(["DC-DIR-1O", "DC-DIR-11"], catalogue)
-    assert "DC-DIR-11" in problem
+    problems = check_run(["DC-DIR-O1", "DC-DIR-11", "dc-usr-01"], catalogue)
+    assert [problem.partition(":")[0] for problem in problems] == [
+        "--tags DC-DIR-O1",
+        "--tags DC-DIR-11",
+        "--tags dc-usr-01",
+    ]
+    assert problems[2].endswith("did you mean 'DC-USR-01'?")
+
+
+def test_a_tag_that_looks_like_a_misspelt_role_is_doubted() -> None:
+    (warning,) = doubtful_tags(["file_permision", "service_user", "my-own-tag", "all"], [])
+    assert warning == (
+        "--tags file_permision: no role of the collection is called so; did you mean 'file_permissions'?"
+    )
+    assert doubtful_tags(["service_users"], own_tags=["always", "service_users"]) == []
 
 
 def test_a_broken_waivers_file_stops_the_run(tmp_path: Path) -> None:
