@@ -12,8 +12,10 @@ class ModuleDocFragment:
 options:
   record:
     description:
-      - Under which name the state before each change is saved on the host, in C(/var/lib/atlassian-dc/runs).
-      - Filled in with the name of the run and the role; nothing is saved when the module is used by itself.
+      - In whose name the host is changed. The state before each change is saved on the host under the name of the run,
+        in C(/var/lib/atlassian-dc/runs), and no other run changes the host while the module does.
+      - Filled in with the name of the run and the role. When the module is used by itself, nothing is saved and no
+        other run kept away.
     type: dict
     suboptions:
       run:

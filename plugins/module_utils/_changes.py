@@ -6,27 +6,57 @@
 Modules never write, remove, chmod, chown or run a changing command by themselves: they ask ``Changes``. So check mode
 cannot be forgotten, what it predicts is by construction what a real run does, and whatever has to happen before a
 change is saved first by the recorder, so that it can be taken back.
+
+A change that is refused, by a guard, a validation or the system, leaves its control failed, and the task goes on. A
+fault of the host itself is something else: where the disk is full or broken, or the record cannot be written, nothing
+more is changed, the rest is only judged, and the task fails in the end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_text
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import Recorder, RecordError
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._lock import HostLock, LockError
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import (
+    Recorder,
+    RecordError,
+    TooLargeError,
+)
 
 MAX_DIFF_BYTES = 64 * 1024
 """Longest file content shown in a diff; a longer one is only named."""
 
 
+FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""Errors that are not about one path: what comes next would fail the same way."""
+
+
 class ChangeError(Exception):
     """A change that could not be made; says what and where. Nothing is left half done."""
+
+
+def is_fault(error: object) -> bool:
+    """Whether an error, of the system or in the words of one of its tools, is one of the host itself."""
+    if isinstance(error, OSError):
+        return error.errno in FAULTS
+    return any(os.strerror(number) in str(error) for number in FAULTS)
+
+
+def temporary_path(path: str) -> str:
+    """Return where the new content of a file is written before it replaces the old.
+
+    Always the same for a file: what a run that was cut off has left there, the next one overwrites. The leading dot
+    keeps readers of drop-in folders from picking it up.
+    """
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".atlassian-dc-{name}")
 
 
 def printable(path: Any) -> str:
@@ -47,6 +77,7 @@ class Changes:
         run_command: ``AnsibleModule.run_command`` or a function of the same form.
         listed: most changes listed one by one in the result; all are counted. None lists all.
         recorder: saves what is about to be changed; None saves nothing.
+        lock: keeps other runs from changing the host meanwhile; held already. None for no lock.
 
     """
 
@@ -56,36 +87,91 @@ class Changes:
         run_command: Callable[..., Any] | None = None,
         listed: int | None = None,
         recorder: Recorder | None = None,
+        lock: HostLock | None = None,
     ) -> None:
         self.check_mode = check_mode
+        self.lock = lock
+        self.fault: str | None = None
+        """What is wrong with the host, once something was: from then on nothing is changed."""
         self._run_command = run_command
         self._listed = listed
         self._recorder = recorder
         self.count = 0
         self.entries: list[dict[str, str]] = []
         self.diff: list[dict[str, str]] = []
+        self._before = (0, 0, 0)
 
     @classmethod
-    def of(cls, module: AnsibleModule, listed: int | None = None) -> Changes:
-        """Return the changes of a module, recorded as its parameter ``record`` says."""
-        try:
-            recorder = Recorder.of(module.params)
-        except RecordError as exc:
-            module.fail_json(msg=f"record: {exc}")
-        return cls(module.check_mode, module.run_command, listed, recorder)
+    def of(cls, module: AnsibleModule, listed: int | None = None, recorded: bool = True) -> Changes:
+        """Return the changes of a module. In a real run it has the host to itself from here on.
 
-    def _save(self, save: Callable[[Recorder], None]) -> None:
-        """Save what is about to be changed."""
-        if self._recorder is not None:
-            try:
-                save(self._recorder)
-            except RecordError as exc:
-                raise ChangeError(str(exc)) from exc
+        Args:
+            module: its parameter ``record`` names the run.
+            listed: as for the class.
+            recorded: whether what it changes is to be saved.
+
+        """
+        record = module.params.get("record")
+        try:
+            recorder = Recorder(record["run"], record.get("role")) if record and recorded else None
+            lock = HostLock.of(module.params, module.check_mode)
+        except (RecordError, LockError) as exc:
+            module.fail_json(msg=str(exc))
+        return cls(module.check_mode, module.run_command, listed, recorder, lock)
+
+    def exit(self, module: AnsibleModule, msg: str = "", **result: Any) -> None:
+        """End the module: failed where the host has a fault, or with the message given.
+
+        Args:
+            module: the module.
+            msg: why it failed, empty when it did not.
+            result: its own part of the result.
+
+        """
+        try:
+            if self._recorder is not None:
+                self._recorder.close()
+        except RecordError as exc:
+            self.fault = self.fault or str(exc)
+        if self.lock is not None:
+            self.lock.release()
+        if self.fault is not None:
+            made = f"the {self.count} made before it stay" if self.count > 1 else "one made before it stays"
+            before = f" ({made}, recorded for rollback)" if self.count and self._recorder is not None else ""
+            why = f"{self.fault}. No further change was attempted{before}. Put that right and run this again"
+            msg = f"{msg}; {why}" if msg and self.fault not in msg else why
+        if msg:
+            module.fail_json(msg=msg, **result, **self.result())
+        module.exit_json(**result, **self.result())
+
+    @contextlib.contextmanager
+    def _making(self, target: str) -> Iterator[None]:
+        """Make the change that was just announced. One that fails did not happen, and is not said to have."""
+        try:
+            if self.fault is not None:
+                raise ChangeError(f"{printable(target)}: not attempted, because {self.fault}")
+            yield
+        except (OSError, ChangeError, RecordError) as exc:
+            self.count, listed, shown = self._before
+            del self.entries[listed:], self.diff[shown:]
+            words = f"{printable(target)}: {exc.strerror or exc}" if isinstance(exc, OSError) else str(exc)
+            if self.fault is None and (is_fault(exc) or self._is_of_record(exc)):
+                self.fault = words
+            if isinstance(exc, ChangeError):
+                raise
+            raise ChangeError(words) from exc
+
+    @staticmethod
+    def _is_of_record(exc: Exception) -> bool:
+        return isinstance(exc, RecordError) and not isinstance(exc, TooLargeError)
 
     def prepare(self) -> None:
         """Get ready to make changes from a process that has fewer rights than this one."""
-        if not self.check_mode:
-            self._save(lambda recorder: recorder.prepare())
+        if not self.check_mode and self.fault is None and self._recorder is not None:
+            try:
+                self._recorder.prepare()
+            except RecordError as exc:
+                self.fault = str(exc)
 
     def announce(self, target: str, attribute: str, before: str, after: str) -> bool:
         """Note a change that is about to be made and say whether to make it.
@@ -102,6 +188,7 @@ class Changes:
             False in check mode.
 
         """
+        self._before = (self.count, len(self.entries), len(self.diff))
         self.count += 1
         if self._listed is None or len(self.entries) < self._listed:
             self.entries.append({"target": target, "attribute": attribute, "before": before, "after": after})
@@ -150,14 +237,14 @@ class Changes:
                 return False
         before = "absent" if info is None else f"{info.st_uid}:{info.st_gid} {mode_text(info.st_mode)}"
         after = f"{owner[0]}:{owner[1]} {mode_text(mode)}"
+        make = self.announce(printable(path), "content" if old != new or info is None else "permissions", before, after)
         self._diff_content(path, None if info is None else old, new, secret)
-        if not self.announce(
-            printable(path), "content" if old != new or info is None else "permissions", before, after
-        ):
-            return True
-        self._make_folders(os.path.dirname(path))
-        self._save(lambda recorder: recorder.file(path, info, old, new))
-        self._replace(path, new, mode, owner, validate)
+        if make:
+            with self._making(path):
+                self._make_folders(os.path.dirname(path))
+                if self._recorder is not None:
+                    self._recorder.file(path, info, old, new)
+                self._replace(path, new, mode, owner, validate)
         return True
 
     def _replace(
@@ -168,11 +255,11 @@ class Changes:
         owner: tuple[int, int],
         validate: Callable[[str], str | None] | None,
     ) -> None:
-        folder = os.path.dirname(path)
-        temporary = ""
+        temporary = temporary_path(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            # The leading dot keeps readers of drop-in folders from picking up the unfinished file.
-            handle, temporary = tempfile.mkstemp(prefix=".atlassian-dc-", suffix=os.path.splitext(path)[1], dir=folder)
             with os.fdopen(handle, "wb") as stream:
                 stream.write(new)
                 stream.flush()
@@ -183,22 +270,17 @@ class Changes:
             if complaint:
                 raise ChangeError(f"{printable(path)}: the new content was refused: {complaint}")
             os.rename(temporary, path)
-            temporary = ""
-            self._sync_folder(folder)
-        except OSError as exc:
-            raise ChangeError(f"{printable(path)}: {exc.strerror or exc}") from exc
-        finally:
-            if temporary:
-                os.unlink(temporary)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        self._sync_folder(os.path.dirname(path))
 
     def _make_folders(self, folder: str) -> None:
         if not os.path.isdir(folder):
             self._make_folders(os.path.dirname(folder))
-            self._save(lambda recorder: recorder.folder_made(folder))
-            try:
-                os.mkdir(folder, mode=0o755)
-            except OSError as exc:
-                raise ChangeError(f"{printable(folder)}: {exc.strerror}") from exc
+            if self._recorder is not None:
+                self._recorder.folder_made(folder)
+            os.mkdir(folder, mode=0o755)
 
     @staticmethod
     def _sync_folder(folder: str) -> None:
@@ -251,13 +333,13 @@ class Changes:
                 old = handle.read()
         elif stat.S_ISLNK(info.st_mode):
             old = os.fsencode(os.readlink(name, dir_fd=folder))
+        make = self.announce(printable(path), "removed", "present", "absent")
         self._diff_content(path, old, None, secret=False)
-        if self.announce(printable(path), "removed", "present", "absent"):
-            self._save(lambda recorder: recorder.file(path, info, old, None))
-            try:
+        if make:
+            with self._making(path):
+                if self._recorder is not None:
+                    self._recorder.file(path, info, old, None)
                 os.unlink(name, dir_fd=folder)
-            except OSError as exc:
-                raise ChangeError(f"{printable(path)}: {exc.strerror}") from exc
         return True
 
     def set_permissions(
@@ -289,17 +371,21 @@ class Changes:
         before = f"{info.st_uid}:{info.st_gid} {mode_text(info.st_mode)}"
         if not self.announce(printable(path), "permissions", before, f"{uid}:{gid} {mode_text(wanted)}"):
             return True
-        self._save(lambda recorder: recorder.permissions(path, info, uid, gid, wanted))
         through = f"/proc/self/fd/{descriptor}"
-        try:
-            if new_owner:
-                os.chown(through, uid, gid)
-            # chown clears setuid and setgid, so the mode comes second and always when the owner changed.
-            if new_owner or wanted != stat.S_IMODE(info.st_mode):
-                os.chmod(through, wanted)
-        except OSError as exc:
-            hint = " (immutable attribute or read-only file system?)" if exc.errno in (errno.EPERM, errno.EROFS) else ""
-            raise ChangeError(f"{printable(path)}: {exc.strerror}{hint}") from exc
+        with self._making(path):
+            if self._recorder is not None:
+                self._recorder.permissions(path, info, uid, gid, wanted)
+            try:
+                if new_owner:
+                    os.chown(through, uid, gid)
+                # chown clears setuid and setgid, so the mode comes second and always when the owner changed.
+                if new_owner or wanted != stat.S_IMODE(info.st_mode):
+                    os.chmod(through, wanted)
+            except OSError as exc:
+                if exc.errno not in (errno.EPERM, errno.EROFS):
+                    raise
+                hint = "immutable attribute or read-only file system?"
+                raise ChangeError(f"{printable(path)}: {exc.strerror} ({hint})") from exc
         return True
 
     def set_xattr(
@@ -325,17 +411,18 @@ class Changes:
         """
         if not self.announce(printable(path), attribute, before, after):
             return True
-        self._save(lambda recorder: recorder.attribute(path, descriptor, name, value))
         through = f"/proc/self/fd/{descriptor}"
-        try:
-            if value is None:
-                os.removexattr(through, name)
-            else:
+        with self._making(f"{path}: {attribute}"):
+            if self._recorder is not None:
+                self._recorder.attribute(path, descriptor, name, value)
+            if value is not None:
                 os.setxattr(through, name, value)
-        except OSError as exc:
-            if value is None and exc.errno == errno.ENODATA:
-                return True
-            raise ChangeError(f"{printable(path)}: {attribute}: {exc.strerror}") from exc
+            else:
+                try:
+                    os.removexattr(through, name)
+                except OSError as exc:
+                    if exc.errno != errno.ENODATA:
+                        raise
         return True
 
     def command(
@@ -368,11 +455,14 @@ class Changes:
             return True
         if self._run_command is None:
             raise ChangeError(f"{target}: no way to run {argv[0]}")
-        self._save(lambda recorder: recorder.command(target, attribute, None if undo is None else list(undo)))
-        code, out, err = self._run_command(list(argv))
-        if code != 0:
-            words = (err or out).strip() or "no message"
-            raise ChangeError(f"{target}: {' '.join(argv)} ended with {code}: {words}")
+        with self._making(target):
+            if self._recorder is not None:
+                self._recorder.command(target, attribute, None if undo is None else list(undo))
+            # In English, whatever the host speaks: what the tool says is looked through for faults of the host.
+            code, out, err = self._run_command(list(argv), environ_update={"LC_ALL": "C"})
+            if code != 0:
+                words = (err or out).strip() or "no message"
+                raise ChangeError(f"{target}: {' '.join(argv)} ended with {code}: {words}")
         return True
 
     def result(self) -> dict[str, Any]:

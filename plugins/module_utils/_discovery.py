@@ -43,6 +43,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_
     redact,
     split_words,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import STOPPED_FOLDER
 
 DECLARE = "declare it in atlassian_dc_instances"
 
@@ -837,6 +838,8 @@ class Instance:
             "init_script": None
             if native or not self.candidate.init_scripts
             else sorted(self.candidate.init_scripts)[0],
+            "stopped_by_run": self.unit is not None
+            and self.host.stat(f"{STOPPED_FOLDER}/{self.unit.name}") is not None,
             "running": self.process is not None,
             "pid": self.process.pid if self.process else None,
             "running_user": None if uid is None else self.host.user_name(uid),

@@ -56,7 +56,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._permission
     Service,
     Verdict,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import Recorder
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._walk import (
     DENIED,
     VANISHED,
@@ -185,8 +184,8 @@ class Tally:
         more = f" and {self.unread_count - 1} more" if self.unread_count > 1 else ""
         return f"not looked at: {path} ({why}){more}"
 
-    def report(self, findings: Findings, control: str, instance: str | None) -> None:
-        """Add the finding."""
+    def report(self, findings: Findings, control: str, instance: str | None, fault: str | None) -> None:
+        """Add the finding; a fault of the host is why changes were not made."""
         left = sum(samples.count for samples in self.left.values())
         total = left + sum(samples.count for samples in self.repaired.values())
         if not total:
@@ -213,7 +212,7 @@ class Tally:
         if held:
             reason += f"; not changed now: {self.hold}"
         elif left and findings.enforces(control) and not findings.check_mode:
-            reason += f"; {left} could not be put right"
+            reason += f"; {left} could not be put right" + (f": {fault}" if fault else "")
         if self.unread_count:
             reason += f"; {self._unread_reason()}"
             proof += unread
@@ -239,13 +238,13 @@ class Report:
         """Replace the tallies by what was dumped."""
         self.tallies = {(instance, control): Tally.load(tally) for instance, control, tally in data}
 
-    def finish(self) -> None:
+    def finish(self, fault: str | None) -> None:
         """Turn the tallies into findings: by instance as given, then by control as judged."""
         instances = list(dict.fromkeys(instance for instance, _control in self.tallies))
         for instance in instances:
             for control in self.findings.judged:
                 if (instance, control) in self.tallies:
-                    self.tallies[(instance, control)].report(self.findings, control, instance)
+                    self.tallies[(instance, control)].report(self.findings, control, instance, fault)
 
 
 class Place:
@@ -560,6 +559,7 @@ class TreeCheck:
         return {
             "tallies": self.report.dump(),
             "count": self.changes.count,
+            "fault": self.changes.fault,
             "changes": self.changes.entries,
             "numbers": [self.entries, self.excepted, self.changed],
             "diff": self._diff,
@@ -569,6 +569,7 @@ class TreeCheck:
     def _load(self, data: dict[str, Any]) -> None:
         self.report.load(data["tallies"])
         self.changes.count = data["count"]
+        self.changes.fault = data["fault"]
         self.changes.entries[:] = data["changes"]
         self.entries, self.excepted, self.changed = data["numbers"]
         self._diff, self._diff_count = data["diff"], data["diff_count"]
@@ -814,16 +815,7 @@ class TreeCheck:
                     return None
                 verdict = again
             capability = self._getxattr(through, CAPABILITY, True) if verdict.keep_capability else b""
-            count, listed = self.changes.count, len(self.changes.entries)
-            try:
-                self._apply(path, descriptor, fresh, place, verdict, capability)
-            except ChangeError:
-                now = os.fstat(descriptor)
-                if (now.st_mode, now.st_uid, now.st_gid) == (fresh.st_mode, fresh.st_uid, fresh.st_gid):
-                    # Refused as a whole: nothing has changed, and nothing may be said to have.
-                    self.changes.count = count
-                    del self.changes.entries[listed:]
-                raise
+            self._apply(path, descriptor, fresh, place, verdict, capability)
         finally:
             os.close(descriptor)
         return verdict
@@ -927,31 +919,29 @@ def _working_folder_kept() -> Iterator[None]:
             os.close(before)
 
 
-def check_trees(params: dict[str, Any], check_mode: bool, mounts: Mounts | None = None) -> dict[str, Any]:
+def check_trees(params: dict[str, Any], changes: Changes, mounts: Mounts | None = None) -> dict[str, Any]:
     """Judge all trees, and put right what may be.
 
     Args:
         params: the parameters of the module.
-        check_mode: change nothing.
+        changes: through which to change things.
         mounts: the host's mount points, read from the kernel when not given.
 
     Returns:
-        The result of the module.
+        The result of the module, what was changed apart.
 
     Raises:
         PolicyError: a rule that cannot be understood; nothing was changed.
 
     """
     trees: list[dict[str, Any]] = params["trees"]
-    listed: int = params.get("listed_changes", 200)
     known: set[str] = set()
     for tree in trees:
         parts = [*(tree.get("rules") or []), *(tree.get("archives") or [])]
         known.update(part["control"] for part in parts)
         if tree.get("trait_control"):
             known.add(tree["trait_control"])
-    findings = Findings(params, sorted(known), check_mode)
-    changes = Changes(check_mode, listed=listed, recorder=Recorder.of(params))
+    findings = Findings(params, sorted(known), changes.check_mode)
     report = Report(findings)
     accounts = Accounts()
     mounts = mounts or Mounts()
@@ -960,10 +950,9 @@ def check_trees(params: dict[str, Any], check_mode: bool, mounts: Mounts | None 
     with _working_folder_kept():
         for check in checks:
             check.run()
-    report.finish()
+    report.finish(changes.fault)
     return {
         "dc_findings": findings.results,
         "statistics": [check.statistics() for check in checks],
         "change_count": changes.count,
-        **changes.result(),
     }

@@ -5,13 +5,12 @@
 
 A run has a folder ``/var/lib/atlassian-dc/runs/<run>`` that only root reaches: ``manifest.jsonl``, to which one line is
 added before each change, and ``blobs/``, the contents that were there, named by their hash. The last runs are kept.
-While a module changes things it holds a lock, so that two runs cannot change one host at the same moment.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import hashlib
 import json
 import os
@@ -29,9 +28,6 @@ KEPT_RUNS = 5
 MAX_BLOB_BYTES = 16 * 1024 * 1024
 """Longest file content that is saved. What the roles rewrite are configuration files."""
 
-LOCK_SECONDS = 60
-"""How long another run that is changing this host at this moment is waited for."""
-
 RUN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,63}")
 MANIFEST = "manifest.jsonl"
 UNDONE = "undone.jsonl"
@@ -43,16 +39,11 @@ RECORD_ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 class RecordError(Exception):
-    """What is about to be changed cannot be saved; says what and why. Nothing was changed."""
+    """The record cannot be written; says why. Nothing was changed, and nothing more can be."""
 
 
-@contextlib.contextmanager
-def saving(what: str) -> Iterator[None]:
-    """Turn errors of the system into a `RecordError` that names what was to be saved."""
-    try:
-        yield
-    except OSError as exc:
-        raise RecordError(f"{what} could not be saved before it was to be changed: {exc.strerror or exc}") from exc
+class TooLargeError(RecordError):
+    """Only this one thing cannot be saved."""
 
 
 class Recorder:
@@ -75,26 +66,19 @@ class Recorder:
         self.folder = os.path.join(self.runs, run)
         self.run = run
         self.role = role
-        self._state = state
         self._manifest: int | None = None
-        self._lock: int | None = None
-
-    @classmethod
-    def of(cls, params: dict[str, Any]) -> Recorder | None:
-        """Return the recorder a module was asked to use, if any."""
-        record = params.get("record")
-        return cls(record["run"], record.get("role")) if record else None
 
     def prepare(self) -> None:
         """Open the record now, so that a process with fewer rights can go on adding to it."""
         self._open()
 
     def close(self) -> None:
-        """Let go of the lock; the end of the module does the same."""
-        for handle in (self._manifest, self._lock):
-            if handle is not None:
-                os.close(handle)
-        self._manifest = self._lock = None
+        """Close the record, safe on the disk."""
+        if self._manifest is not None:
+            with self._saving():
+                os.fsync(self._manifest)
+            os.close(self._manifest)
+            self._manifest = None
 
     # -- what is saved -----------------------------------------------------------------------------------------
 
@@ -146,12 +130,21 @@ class Recorder:
 
     # -- how ---------------------------------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def _saving(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise RecordError(
+                f"what is there cannot be saved in {self.folder} before it is changed: {exc.strerror or exc}"
+            ) from exc
+
     def _blob(self, path: str, content: bytes) -> str:
         if len(content) > MAX_BLOB_BYTES:
-            raise RecordError(f"{path!r} is larger than {MAX_BLOB_BYTES} bytes and would not be saved")
+            raise TooLargeError(f"{path!r} is larger than {MAX_BLOB_BYTES} bytes and would not be saved")
         self._open()
         digest = hashlib.sha256(content).hexdigest()
-        with saving(repr(path)):
+        with self._saving():
             target = os.path.join(self.folder, "blobs", digest)
             if not os.path.exists(target):
                 temporary = f"{target}.new"
@@ -164,23 +157,21 @@ class Recorder:
 
     def _add(self, line: Any, durable: bool = False) -> None:
         handle = self._open()
-        with saving("the state"):
+        with self._saving():
             text = (json.dumps(line, separators=(",", ":")) + "\n").encode("ascii")
             if os.write(handle, text) != len(text):
-                raise OSError(28, "no space left on device")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if durable:
                 os.fsync(handle)
 
     def _open(self) -> int:
-        """Open the manifest, at the first change of the execution; hold the lock from then on."""
+        """Open the manifest, at the first change of the execution."""
         if self._manifest is None:
-            with saving("the host's state"):
+            with self._saving():
                 os.makedirs(self.runs, mode=0o700, exist_ok=True)
-                self._take_lock()
-                new = not os.path.isdir(self.folder)
+                if not os.path.isdir(self.folder):
+                    self._forget_old_runs()  # first, for they may be what fills the disk
                 os.makedirs(os.path.join(self.folder, "blobs"), mode=0o700, exist_ok=True)
-                if new:
-                    self._forget_old_runs()
                 path = os.path.join(self.folder, MANIFEST)
                 self._manifest = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
                 self._end_torn_line(path)
@@ -196,25 +187,7 @@ class Recorder:
                 if stream.read(1) != b"\n" and self._manifest is not None:
                     os.write(self._manifest, b"\n")
 
-    def _take_lock(self) -> None:
-        path = os.path.join(self._state, "lock")
-        self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        end = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    holder = os.pread(self._lock, 200, 0).decode("ascii", "replace").strip() or "another run"
-                    raise RecordError(
-                        f"{holder} is changing this host at this moment; wait until it has ended"
-                    ) from None
-                time.sleep(0.2)
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"run {self.run} (process {os.getpid()})\n".encode("ascii"), 0)
-
     def _forget_old_runs(self) -> None:
         runs = sorted(name for name in os.listdir(self.runs) if RUN_NAME.fullmatch(name))
-        for name in runs[:-KEPT_RUNS]:
+        for name in runs[: 1 - KEPT_RUNS]:
             shutil.rmtree(os.path.join(self.runs, name), ignore_errors=True)

@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes back what a run has changed, from the record it left on the host, last change first.
 
-What somebody has changed since is left alone and named. Paths are opened folder by folder without following links: a
-service account may own some of the folders and must not be able to point a restored owner at somebody else's file.
+What somebody has changed since is left alone and named. Where the disk is full or broken, the run does not count as
+taken back, and the same can be done again: what is as it was before is passed over. Paths are opened folder by folder
+without following links: a service account may own some of the folders and must not be able to point a restored owner at
+somebody else's file.
 """
 
 from __future__ import annotations
@@ -15,10 +17,16 @@ import hashlib
 import json
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, mode_text, printable
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import (
+    is_fault,
+    mode_text,
+    printable,
+    temporary_path,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import (
     MANIFEST,
     RUN_NAME,
@@ -107,10 +115,14 @@ class Rollback:
         self._run_command = run_command
         self.restored: list[dict[str, str]] = []
         self.kept: list[str] = []
+        self.faults: list[str] = []
+        """What could not be restored because of the host itself."""
         self.units: set[str] = set()
         # What would be there by now, for check mode: contents and permissions by path.
         self._contents: dict[str, str | None] = {}
         self._permissions: dict[str, tuple[int, int, int]] = {}
+        # What was there before the run, where it changed something more than once.
+        self._origins: dict[tuple[str, str], Any] = {}
         self._reload = False
         self._parent: tuple[str, int] | None = None
 
@@ -123,19 +135,38 @@ class Rollback:
             "attribute": self._attribute,
             "command": self._command,
         }
+        for line in lines:
+            if line["kind"] == "file":
+                self._origins.setdefault(("file", line["path"]), line["before"] and line["before"]["blob"])
+            elif line["kind"] == "p":
+                self._origins.setdefault(("p", line["path"]), (line["uid"], line["gid"], line["mode"]))
         try:
             for line in reversed(lines):
+                noted = len(self.restored)
                 try:
                     handlers[line["kind"]](line)
-                except (OSError, ChangeError) as exc:
-                    self._keep(line.get("path") or line.get("target", ""), str(exc))
+                except OSError as exc:
+                    del self.restored[noted:]
+                    self._keep(line["path"], exc.strerror or str(exc), exc)
             if self._reload and not self.check_mode:
-                self._run_command(["systemctl", "daemon-reload"])
+                code, out, err = self._run_command(["systemctl", "daemon-reload"])
+                if code != 0:
+                    self._keep("systemctl daemon-reload", (err or out).strip())
         finally:
             self._close_parent()
 
-    def _keep(self, target: str, why: str) -> None:
-        self.kept.append(f"{printable(target)}: {why}")
+    def note_undone(self, roles: list[str] | None) -> None:
+        """Note in the record what was taken back: these roles, or all of it."""
+        path = os.path.join(self.folder, UNDONE)
+        line = json.dumps({"roles": roles, "time": int(time.time())}) + "\n"
+        try:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="ascii") as stream:
+                stream.write(line)
+        except OSError as exc:
+            self.faults.append(f"{path}: {exc.strerror or exc}")
+
+    def _keep(self, target: str, why: str, error: object = None) -> None:
+        (self.faults if is_fault(error) else self.kept).append(f"{printable(target)}: {why}")
 
     def _note(self, target: str, what: str, now: str, before: str) -> None:
         self.restored.append({"target": printable(target), "attribute": what, "before": now, "after": before})
@@ -191,7 +222,7 @@ class Rollback:
         path, before = line["path"], line["before"]
         current, wanted = self._digest(path), before and before["blob"]
         if current != line["after"]:
-            if current != wanted:
+            if current not in (wanted, self._origins[("file", path)]):
                 self._keep(path, "somebody has changed it since; left as it is")
             return
         self._note(path, "content", "absent" if current is None else "as the run wrote it", self._words(before))
@@ -209,20 +240,25 @@ class Rollback:
             return
         with open(os.path.join(self.folder, "blobs", before["blob"]), "rb") as stream:
             content = stream.read()
-        temporary = f".atlassian-dc-rollback-{os.getpid()}"
+        temporary = temporary_path(name)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=parent)
         if before["type"] == "link":
             os.symlink(os.fsdecode(content), temporary, dir_fd=parent)
         else:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            with open(os.open(temporary, flags, 0o600, dir_fd=parent), "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fchown(stream.fileno(), before["uid"], before["gid"])
-                os.fchmod(stream.fileno(), before["mode"])
-                os.utime(stream.fileno(), ns=(before["times"][0], before["times"][1]))
-                os.fsync(stream.fileno())
+            handle = os.open(temporary, flags, 0o600, dir_fd=parent)
+            try:
+                with open(handle, "wb") as stream:
+                    stream.write(content)
+                    stream.flush()
+                    os.fchown(stream.fileno(), before["uid"], before["gid"])
+                    os.fchmod(stream.fileno(), before["mode"])
+                    os.utime(stream.fileno(), ns=(before["times"][0], before["times"][1]))
+                    os.fsync(stream.fileno())
+            except OSError:
+                os.unlink(temporary, dir_fd=parent)
+                raise
         os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
 
     @staticmethod
@@ -239,9 +275,9 @@ class Rollback:
         except FileNotFoundError:
             self.restored.pop()
         except OSError as exc:
-            self.restored.pop()
             if exc.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
+            self.restored.pop()
             self._keep(path, "holds other files; left as it is")
 
     # -- permissions -------------------------------------------------------------------------------------------
@@ -259,7 +295,7 @@ class Rollback:
                 info = os.fstat(handle)
                 found = (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
                 current = self._permissions.get(path, found) if self.check_mode else found
-                if not self._same(line, info) or current == wanted:
+                if not self._same(line, info) or current in (wanted, self._origins[("p", path)]):
                     return  # replaced by the product since, or right already
                 if current != expected:
                     self._keep(path, "somebody has changed its owner or mode since; left as it is")
@@ -306,7 +342,8 @@ class Rollback:
         self._note(line["target"], line["attribute"], "as the run left it", "as before")
         if self.check_mode:
             return
-        code, out, err = self._run_command(line["undo"])
+        code, out, err = self._run_command(line["undo"], environ_update={"LC_ALL": "C"})
         if code != 0:
             self.restored.pop()
-            self._keep(line["target"], f"{line['attribute']}: {(err or out).strip()}")
+            words = (err or out).strip()
+            self._keep(line["target"], f"{line['attribute']}: {words}", words)

@@ -160,6 +160,9 @@ dc_instances:
     init_script:
       description: The SysV script that starts it, when there is no native unit.
       type: str
+    stopped_by_run:
+      description: Whether a run has stopped it to restart it and has not seen it run again.
+      type: bool
     running:
       description: Whether it runs.
       type: bool

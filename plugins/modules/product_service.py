@@ -17,6 +17,10 @@ description:
   - Before a running product is stopped, a mark is left in C(/var/lib/atlassian-dc/stopped), which goes when the product
     runs again. So a run that was interrupted in between, by a lost connection or a killed controller, leaves something
     by which the next one knows that the product is not meant to be down.
+  - From the stop of a product to its start no other run changes the host or touches its products. A run of which
+    nothing is heard for half a minute no longer counts.
+  - A product that was started anew since discovery looked at it is not stopped, because what is known of it is out of
+    date. It is named in RV(restarted_meanwhile).
 options:
   instances:
     description:
@@ -28,7 +32,8 @@ options:
     description:
       - What the products should be.
       - V(restarted) starts them even if they did not stop cleanly; made for putting things back after a failure.
-      - V(resumed) starts those that an interrupted run has stopped, and leaves alone those that somebody else has.
+      - V(resumed) starts those that a run has stopped and not started again, whichever run it was, and leaves alone
+        those that somebody else has stopped.
     type: str
     choices: [stopped, started, restarted, resumed]
     required: true
@@ -47,6 +52,7 @@ attributes:
     support: full
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
+  - atlassian_dc.hardening.record
 author:
   - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
 """
@@ -73,13 +79,19 @@ services:
       changed: true
 running_before:
   description: Names of the instances whose unit was not stopped when the task began, also when it failed.
-  returned: always
+  returned: always, unless another run is changing the host
   type: list
   elements: str
   sample: [jira]
 interrupted:
   description: Names of the instances that were down because of an interrupted run when the task began.
-  returned: always
+  returned: always, unless another run is changing the host
+  type: list
+  elements: str
+  sample: []
+restarted_meanwhile:
+  description: Names of the instances that were not stopped, as they were started anew since discovery looked at them.
+  returned: always, unless another run is changing the host
   type: list
   elements: str
   sample: []
@@ -101,6 +113,7 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import STOPPED_FOLDER, show_units
 
 UP = ("RUNNING", "FIRST_RUN")
@@ -187,6 +200,7 @@ class ProductService:
         page: asks the status page.
         processes: lists the product's Java processes.
         marks: folder of the marks of stopped units.
+        proc: where the kernel lists processes.
 
     """
 
@@ -201,6 +215,7 @@ class ProductService:
         page: Callable[[str], str] = status_page,
         processes: Callable[[list[str]], list[int]] = processes_of,
         marks: str = STOPPED_FOLDER,
+        proc: str = "/proc",
     ) -> None:
         self.instance = instance
         self.changes = changes
@@ -210,6 +225,7 @@ class ProductService:
         self.sleep = sleep
         self.page = page
         self.processes = processes
+        self.proc = proc
         if not instance.get("unit"):
             raise ServiceError(f"{instance['name']} has no systemd unit, so it cannot be stopped or started safely")
         self.unit: str = instance["unit"]
@@ -258,8 +274,19 @@ class ProductService:
         except OSError:
             return False
         shown = self._show()
+        down = shown["ActiveState"] in ("inactive", "failed", "deactivating")
         # Started since, and stopped again: by somebody who wants it so. 0: not started since the host was.
-        return shown["ActiveState"] in ("inactive", "failed") and shown.get(LAST_START, "0") in (noted, "0")
+        return down and shown.get(LAST_START, "0") in (noted, "0")
+
+    @property
+    def restarted_meanwhile(self) -> bool:
+        """Whether the product was started anew since discovery looked at it, where it did."""
+        if "pid" not in self.instance or not self.runs:
+            return False
+        pid = self.instance["pid"]
+        if pid is None:
+            return bool(self.processes(self.install_dirs))
+        return not os.path.exists(os.path.join(self.proc, str(pid)))
 
     def resume(self) -> dict[str, Any]:
         """Start the product if an interrupted run has stopped it; return what it is in the end."""
@@ -277,6 +304,8 @@ class ProductService:
         seconds = 0.0
         if changed:
             self._leave_mark(shown)
+            if self.changes.lock is not None:
+                self.changes.lock.keep()
             self._systemctl("stop", shown["ActiveState"], "inactive")
         if (changed and not self.changes.check_mode) or (left and not changed):
             for seconds in self._moments():  # noqa: B007 - the last one is told in the result
@@ -358,37 +387,44 @@ def main() -> None:
             "instances": {"type": "list", "elements": "dict", "required": True},
             "state": {"type": "str", "choices": ["stopped", "started", "restarted", "resumed"], "required": True},
             "timeout": {"type": "int", "default": 600},
+            **RECORD_ARGUMENTS,
         },
         supports_check_mode=True,
     )
-    changes = Changes.of(module)
+    changes = Changes.of(module, recorded=False)
+    state, timeout = module.params["state"], module.params["timeout"]
     outcomes: list[dict[str, Any]] = []
-    running: list[str] = []
-    interrupted: list[str] = []
-    known = {"running_before": running, "interrupted": interrupted}
+    known: dict[str, list[str]] = {"running_before": [], "interrupted": [], "restarted_meanwhile": []}
+    msg = ""
     try:
         services = [
-            ProductService(instance, changes, module.run_command, module.params["timeout"])
-            for instance in module.params["instances"]
+            ProductService(instance, changes, module.run_command, timeout) for instance in module.params["instances"]
         ]
-        running += [service.instance["name"] for service in services if service.runs]
-        interrupted += [service.instance["name"] for service in services if service.interrupted]
+        known["running_before"] += [service.instance["name"] for service in services if service.runs]
+        known["interrupted"] += [service.instance["name"] for service in services if service.interrupted]
         for service in services:
-            if module.params["state"] == "stopped":
+            if state == "stopped" and service.restarted_meanwhile:
+                known["restarted_meanwhile"].append(service.instance["name"])
+                module.warn(
+                    f"{service.instance['name']} is not stopped: it was started anew since this run has looked at it,"
+                    " by another run or by hand"
+                )
+            elif state == "stopped":
                 outcomes.append(service.stop())
-                continue
-            if module.params["state"] == "resumed":
+            elif state == "resumed":
                 outcomes.append(service.resume())
-                continue
-            if module.params["state"] == "restarted":
-                try:
-                    service.stop()
-                except ServiceError as exc:
-                    module.warn(str(exc))
-            outcomes.append(service.start())
+            else:
+                if state == "restarted":
+                    try:
+                        service.stop()
+                    except ServiceError as exc:
+                        module.warn(str(exc))
+                outcomes.append(service.start())
+        if state != "stopped" and changes.lock is not None:
+            changes.lock.let_go()
     except (ServiceError, ChangeError) as exc:
-        module.fail_json(msg=str(exc), services=outcomes, **known, **changes.result())
-    module.exit_json(services=outcomes, **known, **changes.result())
+        msg = str(exc)
+    changes.exit(module, msg, services=outcomes, **known)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ description:
   - What somebody has changed since the run, or what the product has replaced, is left alone. What could not be restored
     is named in RV(kept).
   - Accounts that the run made stay, for files may belong to them.
+  - Where the disk is full or broken, the rest is restored and the module fails. The run then does not count as taken
+    back, so the same can be done again.
   - A running product is not touched. Units whose drop-ins are restored are returned in RV(units), so that a playbook
     can stop and start them around this module.
 options:
@@ -33,6 +35,7 @@ options:
     elements: str
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
+  - atlassian_dc.hardening.record
 """
 
 EXAMPLES = r"""
@@ -66,12 +69,11 @@ dc_changes:
   elements: dict
 """
 
-import json
 import os
-import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import STATE, UNDONE
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._lock import HostLock, LockError
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS, STATE
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rollback import (
     Rollback,
     RollbackError,
@@ -84,35 +86,44 @@ DIFF_LINES = 200
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"run": {"type": "str"}, "roles": {"type": "list", "elements": "str"}},
+        argument_spec={"run": {"type": "str"}, "roles": {"type": "list", "elements": "str"}, **RECORD_ARGUMENTS},
         supports_check_mode=True,
     )
     roles = module.params["roles"]
     try:
+        lock = HostLock.of(module.params, module.check_mode)
         name, lines = choose_run(module.params["run"], roles)
-    except RollbackError as exc:
+    except (LockError, RollbackError) as exc:
         module.fail_json(msg=str(exc))
     folder = os.path.join(STATE, "runs", name)
     rollback = Rollback(folder, module.check_mode, module.run_command)
     rollback.run(lines)
-    if lines and not module.check_mode:
-        with open(os.open(os.path.join(folder, UNDONE), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as stream:
-            stream.write(json.dumps({"roles": roles, "time": int(time.time())}) + "\n")
+    if lines and not module.check_mode and not rollback.faults:
+        rollback.note_undone(roles)
+    if lock is not None:
+        lock.release()
     # Trees come by the thousand; what is rare is shown first.
     shown = sorted(rollback.restored, key=lambda item: item["attribute"] == "permissions")[:DIFF_LINES]
     beyond = len(rollback.restored) - len(shown)
     more = f"and {beyond} more\n" if beyond else ""
-    module.exit_json(
-        changed=bool(rollback.restored),
-        run=name,
-        kept=rollback.kept,
-        units=sorted(rollback.units),
-        dc_changes=rollback.restored,
-        diff={
+    result = {
+        "changed": bool(rollback.restored),
+        "run": name,
+        "kept": rollback.kept,
+        "units": sorted(rollback.units),
+        "dc_changes": rollback.restored,
+        "diff": {
             "before": "".join(f"{item['target']}: {item['before']}\n" for item in shown) + more,
             "after": "".join(f"{item['target']}: {item['after']}\n" for item in shown) + more,
         },
-    )
+    }
+    if rollback.faults:
+        others = f" and {len(rollback.faults) - 1} more" if len(rollback.faults) > 1 else ""
+        why = f"{rollback.faults[0]}{others}"
+        module.fail_json(
+            msg=f"run {name} is not taken back as a whole: {why}. Put that right and roll back again", **result
+        )
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -599,11 +599,7 @@ def main() -> None:
     changes = Changes.of(module)
     accounts = ServiceAccounts(module.params, findings, changes, module.run_command)
     accounts.run()
-    module.exit_json(
-        dc_findings=findings.results,
-        restart_pending=sorted(set(accounts.restart_pending)),
-        **changes.result(),
-    )
+    changes.exit(module, dc_findings=findings.results, restart_pending=sorted(set(accounts.restart_pending)))
 
 
 if __name__ == "__main__":

@@ -699,6 +699,13 @@ class ServiceUnits:
 
     def _go_live(self, plans: list[Plan]) -> None:
         todo = [plan for plan in plans if not plan.unit_right and not plan.is_live and self._may_change(plan)]
+        running = [plan.unit for plan in todo if plan.shown.get("ActiveState") in ("active", "activating", "reloading")]
+        if running and not self.changes.check_mode:
+            raise ChangeError(
+                f"{', '.join(running)} was stopped by this run and runs again: somebody else has started it meanwhile."
+                " The unit was not changed; see to it that nothing else starts it (monitoring, another tool), then run"
+                " harden again"
+            )
         failed = [
             piece
             for plan in todo
@@ -721,21 +728,22 @@ class ServiceUnits:
             raise ChangeError(f"{complaint['what']}: {complaint['actual']}")
 
     def _back(self, instances: list[dict[str, Any]]) -> None:
-        undone = False
-        for unit in (instance["unit"] for instance in instances):
-            live, previous = self._text(live_path(unit)), self._text(previous_path(unit))
-            if previous is None:
-                continue  # it did not become live in this restart
-            if live is not None:
-                self.changes.write_file(self._real(staged_path(unit)), live, mode=0o600, owner=self.owner)
+        units = [instance["unit"] for instance in instances]
+        # Units that did not become live in this restart have no file here.
+        undone = {unit: text for unit in units if (text := self._text(previous_path(unit))) is not None}
+        new = {unit: self._text(live_path(unit)) for unit in undone}
+        for unit, previous in undone.items():
             if previous:
                 self.changes.write_file(self._real(live_path(unit)), previous, mode=0o644, owner=self.owner)
             else:
                 self.changes.remove_file(self._real(live_path(unit)))
-            self.changes.remove_file(self._real(previous_path(unit)))
-            undone = True
         if undone:
             self._daemon_reload()
+        # The product can run again; what is left only spares the next run some work.
+        for unit in undone:
+            if new[unit] is not None:
+                self.changes.write_file(self._real(staged_path(unit)), new[unit] or "", mode=0o600, owner=self.owner)
+            self.changes.remove_file(self._real(previous_path(unit)))
 
     def _daemon_reload(self) -> None:
         self.changes.command(
@@ -758,25 +766,24 @@ def main() -> None:
         supports_check_mode=True,
     )
     findings = Findings(module.params, CONTROLS, module.check_mode)
-    changes = Changes.of(module)
+    # What undoes a change of this run needs no record, as that of the change stays true: a full disk is no obstacle.
+    changes = Changes.of(module, recorded=module.params["phase"] != "back")
     units = ServiceUnits(module.params, findings, changes, module.run_command)
-    result: dict[str, Any] = {}
+    msg = ""
     try:
         units.run()
     except ChangeError as exc:
-        result = {"failed": True, "msg": str(exc)}
-    result.update(
+        msg = str(exc)
+    for entry in units.overridden:
+        module.warn("{unit}: {directive}={value} in {file} is overridden by {used!r}".format(**entry))
+    changes.exit(
+        module,
+        msg,
         dc_findings=findings.results,
         restart_pending=sorted(units.restart_pending),
         security_score=units.scores,
         overridden=units.overridden,
-        **changes.result(),
     )
-    for entry in units.overridden:
-        module.warn("{unit}: {directive}={value} in {file} is overridden by {used!r}".format(**entry))
-    if result.get("failed"):
-        module.fail_json(**{key: value for key, value in result.items() if key != "failed"})
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

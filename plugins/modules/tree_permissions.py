@@ -24,6 +24,7 @@ description:
     failed; both with the reason.
   - A path that the system refuses to change (immutable, read-only file system) leaves its control failed with the
     system's reason. The other paths are put right and the task does not fail.
+  - It does fail where the disk is full or broken. From then on nothing more is changed, and the rest is only judged.
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
   - atlassian_dc.hardening.controls
@@ -286,10 +287,11 @@ statistics:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import CONTROL_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._permissions import PolicyError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._permissions_tree import check_trees
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS, RecordError
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
 
 RULE = {
     "control": {"type": "str", "required": True},
@@ -361,11 +363,12 @@ def main() -> None:
     for tree in trees:
         if tree["path"] and not tree["path"].startswith("/"):
             module.fail_json(msg=f"the path of the {tree['name']} must be absolute, not {tree['path']!r}")
+    changes = Changes.of(module, listed)
     try:
-        result = check_trees(module.params, module.check_mode)
-    except (PolicyError, RecordError) as exc:
+        result = check_trees(module.params, changes)
+    except PolicyError as exc:
         module.fail_json(msg=str(exc))
-    module.exit_json(**result)
+    changes.exit(module, **result)
 
 
 if __name__ == "__main__":

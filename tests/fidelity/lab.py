@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,8 @@ from hosts.images import RECIPES
 CHECKOUT = Path(__file__).resolve().parents[2]
 COLLECTION = "atlassian_dc.hardening"
 DISTRIBUTIONS: tuple[str, ...] = tuple(tomllib.loads(RECIPES.read_text(encoding="utf-8"))["distributions"])
+PATIENCE = 900
+"""Seconds after which a run is given up."""
 SNAPSHOT = (Path(__file__).parent / "snapshot.py").read_text(encoding="utf-8")
 
 
@@ -71,13 +76,47 @@ class Outcome:
         return [r["action"] for r in self.results if r["host"] == host and r["action"] not in local | steering]
 
 
+class Run:
+    """A playbook that runs."""
+
+    def __init__(self, process: subprocess.Popen[str], collected: Path) -> None:
+        self.process = process
+        self._held = Path(f"{collected}.held")
+
+    def held(self) -> None:
+        """Return when it is about to begin the task before which it is held; it waits there."""
+        deadline = time.monotonic() + PATIENCE
+        while not self._held.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError("the run never came to the task before which it was to be held")
+            time.sleep(0.02)
+
+    def go(self) -> None:
+        """Let it go on."""
+        self._held.with_suffix(".go").touch()
+
+    def kill(self) -> None:
+        """End it as a machine does that loses power: at once, with all its processes."""
+        parents: dict[int, int] = {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # gone meanwhile
+                parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        family = [self.process.pid]
+        for member in family:
+            family += [pid for pid, parent in parents.items() if parent == member]
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
 class Lab:
     """A group of test hosts."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.group = Group(name)
         self.folder = folder
-        self._runs = 0
+        self._numbers = itertools.count(1)
 
     def up(self, hosts: Sequence[str]) -> None:
         self.group.up([Host.parse(host) for host in hosts], fresh=True)
@@ -86,23 +125,25 @@ class Lab:
         self,
         playbook: str,
         *arguments: str,
-        during: Callable[[subprocess.Popen[str], Path], None] | None = None,
+        hold_before: str = "",
+        during: Callable[[Run], None] | None = None,
         **variables: Any,
     ) -> Outcome:
-        """Run a playbook of the collection; its name without the collection's.
+        """Run a playbook of the collection; its name without the collection's. Several may run side by side.
 
         Args:
             playbook: its name.
             arguments: further ones of the command line.
-            during: called while it runs, with its process and the file its output goes to.
+            hold_before: name of a task; the run waits before it the first time, until `during` has ended.
+            during: called while it runs.
             variables: extra variables.
 
         """
-        self._runs += 1
-        report_dir = self.folder / f"report{self._runs}"
-        collected = self.folder / f"collected{self._runs}.jsonl"
+        number = next(self._numbers)
+        report_dir = self.folder / f"report{number}"
+        collected = self.folder / f"collected{number}.jsonl"
         settings = {"atlassian_dc_report_dir": str(report_dir), **variables}
-        log = self.folder / f"output{self._runs}.log"
+        log = self.folder / f"output{number}.log"
         with log.open("w", encoding="utf-8") as stream:
             process = subprocess.Popen(
                 [
@@ -116,6 +157,7 @@ class Lab:
                     "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback_plugins"),
                     "ANSIBLE_NOCOLOR": "1",
                     "COLLECT_FILE": str(collected),
+                    "HOLD_BEFORE": hold_before,
                     "PYTHONUNBUFFERED": "1",
                 },
                 text=True,
@@ -124,14 +166,15 @@ class Lab:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            run = Run(process, collected)
             try:
                 if during:
-                    during(process, log)
-                process.wait(timeout=900)
+                    during(run)
+                    run.go()
+                process.wait(timeout=PATIENCE)
             finally:
                 if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
+                    run.kill()
         output = log.read_text(encoding="utf-8")
         path = report_dir / "report.json"
         report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument("hosts", nargs="*", metavar="NAME")
     down.add_argument("--all", action="store_true", help="every group")
 
+    restart = commands.add_parser("restart", help="shut hosts down and start them again, as a reboot does")
+    restart.add_argument("hosts", nargs="+", metavar="NAME")
+
     commands.add_parser("reset", help="start all hosts of the group again from their images")
     commands.add_parser("status", help="list hosts of all groups")
 
@@ -123,6 +126,10 @@ def _dispatch(arguments: argparse.Namespace) -> int:
     group = Group(arguments.group, podman)
     if arguments.command == "up":
         group.up([Host.parse(text) for text in arguments.hosts], arguments.fresh)
+        return 0
+    if arguments.command == "restart":
+        for name in arguments.hosts:
+            group.restart(name)
         return 0
     if arguments.command == "reset":
         hosts = list(group.hosts().values())

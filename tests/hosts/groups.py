@@ -34,6 +34,7 @@ NAME = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
 NETWORKS = [ipaddress.IPv4Network(f"{NETWORK_PREFIX}{number}.0/24") for number in range(256)]
 FIRST_ADDRESS = 10
 START_SECONDS = 90
+STOP_SECONDS = 60
 READY_SECONDS = 120
 
 
@@ -323,6 +324,16 @@ class Group:
 
     def _no_such_host(self, name: str, known: dict[str, Host]) -> HostsError:
         return HostsError(f"Group '{self.name}' has no host '{name}'. It has: {', '.join(known) or 'none'}.")
+
+    def restart(self, name: str) -> None:
+        """Shut a host down and start it again, as `reboot` does; returns when it is up. Address and keys stay."""
+        known = self.hosts()
+        if name not in known:
+            raise self._no_such_host(name, known)
+        self.podman.prepare()
+        started = time.monotonic()
+        self.podman.run("restart", f"--time={STOP_SECONDS}", self.container(name))
+        self._wait(known[name], started)
 
     # Waiting
 

@@ -62,6 +62,7 @@ class TestWhole:
             "unit": "jira.service",
             "unit_path": "/etc/systemd/system/jira.service",
             "init_script": None,
+            "stopped_by_run": False,
             "running": True,
             "pid": 100,
             "running_user": "root",

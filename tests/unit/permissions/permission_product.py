@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._permissions_tree import check_trees
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import Recorder, RecordError
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._permission_trees import permission_trees
 
 SERVICE = "daemon"
@@ -140,9 +142,27 @@ class Result:
         return [change["target"] for change in self.raw["dc_changes"]]
 
 
-def run_trees(trees: list[dict[str, Any]], check: bool = False, **params: Any) -> Result:
-    params.setdefault("listed_changes", 100000)
-    return Result(check_trees({"trees": trees, **params}, check))
+def run_trees(
+    trees: list[dict[str, Any]], check: bool = False, recorder: Recorder | None = None, **params: Any
+) -> Result:
+    changes = Changes(check, listed=params.pop("listed_changes", None), recorder=recorder)
+    return Result({**check_trees({"trees": trees, **params}, changes), **changes.result()})
+
+
+class FullRecorder(Recorder):
+    """A record with room for some lines only."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__("full")
+        self.room = room
+
+    def prepare(self) -> None:
+        pass
+
+    def permissions(self, path: str, info: os.stat_result, uid: int, gid: int, mode: int) -> None:
+        if self.room <= 0:
+            raise RecordError("what is there cannot be saved: No space left on device")
+        self.room -= 1
 
 
 def state(path: Path) -> tuple[int, int, int]:

@@ -23,6 +23,7 @@ from unit.permissions.permission_product import (
     SERVICE,
     SERVICE_GID,
     SERVICE_UID,
+    FullRecorder,
     Product,
     Result,
     needs_root,
@@ -138,6 +139,18 @@ def test_a_folder_that_may_be_listed_but_not_searched(hardened: Product) -> None
     folder.chmod(0o744)
     result = run(hardened, check=True, more=(CAP_CHOWN, CAP_FOWNER))
     assert str(path) in result.evidence("DC-DIR-03")
+
+
+def test_a_record_that_fills_up_in_the_process_of_the_account_ends_all_changes(hardened: Product) -> None:
+    closed = hardened.path("home/data")
+    inside = [hardened.add(f"home/data/attachments/{name}", 0o644) for name in ("1", "2")]
+    later = hardened.add("home/export/3", 0o644)
+    os.chown(later, SERVICE_UID, SERVICE_GID)
+    closed.chmod(0o700)
+    result = run(hardened, recorder=FullRecorder(room=1))
+    assert sorted(stat.S_IMODE(path.stat().st_mode) for path in [*inside, later]).count(0o644) == 2
+    assert result.statuses["DC-DIR-03"] == "fail"
+    assert "could not be put right: what is there cannot be saved" in result["DC-DIR-03"]["reason"]
 
 
 def test_a_process_of_the_account_that_dies_is_no_pass(hardened: Product, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _permissions_tree
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._permissions import PolicyError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._permissions_tree import check_trees
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._walk import Child, Folder, Mounts, Walk
@@ -28,6 +29,7 @@ from unit.permissions.permission_product import (
     SERVICE,
     SERVICE_GID,
     SERVICE_UID,
+    FullRecorder,
     Product,
     needs_root,
     run_trees,
@@ -507,6 +509,23 @@ def test_immutable_file_fails_its_control_and_nothing_else(hardened: Product) ->
     assert again.targets == []
 
 
+def test_a_record_that_fills_up_ends_the_changes_but_not_the_judging(product: Product) -> None:
+    predicted = product.run(check=True)
+    before = snapshot(product.root)
+    recorder = FullRecorder(room=3)
+    result = product.run(recorder=recorder)
+    after = snapshot(product.root)
+    changed = {path for path in before if before[path] != after[path]}
+    assert changed == set(result.targets)
+    assert len(changed) == 3
+    assert result.failing == predicted.failing
+    assert set(result.evidence("DC-DIR-01")) == set(predicted.evidence("DC-DIR-01"))
+    assert result["DC-DIR-03"]["reason"].endswith(
+        "could not be put right: what is there cannot be saved: No space left on device"
+    )
+    assert "not attempted, because what is there cannot be saved" in str(result["DC-DIR-03"]["evidence"])
+
+
 def test_mounted_file_system_is_named_not_entered(hardened: Product) -> None:
     point = hardened.path("home/data/mounted")
     point.mkdir()
@@ -550,7 +569,7 @@ def test_failure_elsewhere_outweighs_what_was_not_looked_at(hardened: Product, t
     table.write_text(f"1 2 0:1 / {point} rw - nfs4 server:/data rw\n")
     hardened.path("home/export").chmod(0o777)
     trees = _trees(hardened)
-    raw = check_trees({"trees": trees}, True, Mounts(str(table)))
+    raw = check_trees({"trees": trees}, Changes(check_mode=True), Mounts(str(table)))
     finding = next(finding for finding in raw["dc_findings"] if finding["control"] == "DC-DIR-03")
     assert finding["status"] == "fail"
     assert finding["reason"].endswith(f"not looked at: {point} (it is another file system (nfs4))")
@@ -559,7 +578,7 @@ def test_failure_elsewhere_outweighs_what_was_not_looked_at(hardened: Product, t
 def test_network_home_is_not_checked(hardened: Product, tmp_path: Path) -> None:
     table = tmp_path / "mountinfo"
     table.write_text(f"1 2 0:1 / {hardened.home} rw shared:1 - nfs4 server:/data rw\n")
-    raw = check_trees({"trees": _trees(hardened)}, True, Mounts(str(table)))
+    raw = check_trees({"trees": _trees(hardened)}, Changes(check_mode=True), Mounts(str(table)))
     found = {finding["control"]: finding for finding in raw["dc_findings"]}
     assert found["DC-DIR-03"]["status"] == "not_checked"
     assert "network file system (nfs4)" in found["DC-DIR-03"]["reason"]
@@ -595,7 +614,7 @@ def test_unreadable_folder_is_named(request: pytest.FixtureRequest) -> None:
     if child == 0:
         os.setgid(SERVICE_GID)
         os.setuid(SERVICE_UID)
-        raw = check_trees({"trees": trees, "controls": ["DC-DIR-03"]}, True)
+        raw = check_trees({"trees": trees, "controls": ["DC-DIR-03"]}, Changes(check_mode=True))
         os.write(write, repr(raw["dc_findings"]).encode())
         os._exit(0)
     os.close(write)

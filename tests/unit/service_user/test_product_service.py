@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._lock import HostLock
 from ansible_collections.atlassian_dc.hardening.plugins.modules.product_service import (
     ProductService,
     ServiceError,
@@ -42,6 +43,7 @@ class FakeHost:
         self.now = 0.0
         self.folder = tempfile.TemporaryDirectory()
         self.marks = Path(self.folder.name, "stopped")
+        self.proc = Path(self.folder.name, "proc")
         self.found_marked: list[bool] = []
 
     def run(self, argv: list[str], **_options: Any) -> tuple[int, str, str]:
@@ -67,10 +69,12 @@ class FakeHost:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def service(self, check_mode: bool = False, timeout: float = 60) -> ProductService:
+    def service(
+        self, check_mode: bool = False, timeout: float = 60, lock: HostLock | None = None, **looked_at: Any
+    ) -> ProductService:
         return ProductService(
-            INSTANCE,
-            Changes(check_mode, self.run),
+            {**INSTANCE, **looked_at},
+            Changes(check_mode, self.run, lock=lock),
             self.run,
             timeout,
             clock=lambda: self.now,
@@ -78,6 +82,7 @@ class FakeHost:
             page=self.page,
             processes=self.processes,
             marks=str(self.marks),
+            proc=str(self.proc),
         )
 
     def left_by(self, earlier: FakeHost) -> FakeHost:
@@ -324,3 +329,47 @@ def test_nothing_is_stopped_when_the_mark_cannot_be_left() -> None:
     with pytest.raises(ChangeError):
         host.service().stop()
     assert host.commands == []
+
+
+def test_what_an_interrupted_run_is_still_stopping_is_started_again() -> None:
+    stopping = at(STOPPING, 500)
+    host = FakeHost([*[stopping] * 4, at(QUEUED, 500), at(ACTIVE, 900)]).left_by(interrupted())
+    assert host.service().interrupted
+    assert host.service().resume()["state"] == "RUNNING"
+    assert host.commands == [START]
+
+
+@pytest.mark.parametrize(
+    ("pid", "alive", "java", "meanwhile"),
+    [(70, [70], [70], False), (70, [99], [99], True), (None, [99], [99], True), (None, [], [], False)],
+    ids=["the process looked at", "another one", "one where there was none", "a unit without a process"],
+)
+def test_a_product_started_since_it_was_looked_at(
+    pid: int | None, alive: list[int], java: list[int], meanwhile: bool
+) -> None:
+    host = FakeHost([at(ACTIVE, 500)], left=[java])
+    for number in alive:
+        (host.proc / str(number)).mkdir(parents=True)
+    assert host.service(pid=pid).restarted_meanwhile is meanwhile
+
+
+def test_a_product_that_is_down_was_not_started_since() -> None:
+    assert not FakeHost([at(STOPPED, 500)]).service(pid=70).restarted_meanwhile
+
+
+def test_while_it_is_down_the_host_is_kept_from_other_runs(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    lock = HostLock("mine", path)
+    lock.acquire()
+    FakeHost([at(ACTIVE, 500), at(STOPPED, 500)]).service(lock=lock).stop()
+    lock.release()
+    assert '"kept_until": null' not in Path(path).read_text()
+
+
+def test_what_was_down_before_keeps_nobody_out(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    lock = HostLock("mine", path)
+    lock.acquire()
+    FakeHost([at(STOPPED, 500)]).service(lock=lock).stop()
+    lock.release()
+    assert '"kept_until": null' in Path(path).read_text()

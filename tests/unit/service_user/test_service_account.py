@@ -246,6 +246,28 @@ def test_failed_repair_is_told(host: Any) -> None:
     assert "passwd is locked" in str(found["DC-USR-02"]["evidence"])
 
 
+def test_a_full_disk_ends_the_repairs(host: Any) -> None:
+    host.accounts(login="/bin/bash", field="$y$x", groups="ssl:x:70:jira\n")
+    run = host.run
+    words = "usermod: failure while writing changes to /etc/passwd: No space left on device"
+    calls: list[list[str]] = []
+
+    def full(argv: list[str], **options: Any) -> tuple[int, str, str]:
+        if argv[0] != "usermod":
+            result: tuple[int, str, str] = run(argv, **options)
+            return result
+        calls.append(argv)
+        return 1, "", words
+
+    host.run = full
+    found, accounts = judge(host)
+    assert len(calls) == 1
+    assert {found[control]["status"] for control in ("DC-USR-02", "DC-USR-03")} == {"fail"}
+    assert f"not attempted, because account jira: {' '.join(calls[0])} ended with 1" in str(found["DC-USR-03"])
+    assert words in str(accounts.changes.fault)
+    assert accounts.changes.entries == []
+
+
 def test_others_with_the_same_uid(host: Any) -> None:
     host.accounts(extra=f"twin:x:{host.uid}:9::/:/bin/sh\n")
     found, accounts = judge(host)

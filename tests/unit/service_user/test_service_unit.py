@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +170,46 @@ def test_back_leaves_a_unit_alone_that_was_right_all_along(hardened: Any, live: 
     _found, units = judge(hardened, phase="back")
     assert units.changes.count == 0
     assert live.read_text() == content
+
+
+def test_the_old_unit_is_back_although_the_disk_is_full(
+    host: Any, live: Path, staged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.process(confined=False, uid=0)
+    judge(host)
+    host.unit["ActiveState"] = "inactive"
+    judge(host, phase="live")
+    host.commands.clear()
+    monkeypatch.setattr(os, "fchmod", full)
+    with pytest.raises(ChangeError, match="No space left on device"):
+        judge(host, phase="back")
+    assert not live.exists()
+    assert host.ran("systemctl", "daemon-reload")
+    assert not staged.exists()
+
+
+def test_a_product_that_somebody_has_started_meanwhile_keeps_its_unit(host: Any, live: Path, staged: Path) -> None:
+    host.process(confined=False, uid=0)
+    judge(host)
+    with pytest.raises(ChangeError, match=r"jira.service .*somebody else has started it meanwhile"):
+        judge(host, phase="live")
+    assert not live.exists()
+    assert staged.exists()
+
+
+def test_a_full_disk_is_told_and_nothing_is_staged(host: Any, staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.process(confined=False, uid=0)
+    monkeypatch.setattr(os, "fchmod", full)
+    found, units = judge(host)
+    assert states(found) == [("fail", None), ("fail", None)]
+    assert "No space left on device" in found[CONFINEMENT]["evidence"][0]["actual"]
+    assert "No space left on device" in str(units.changes.fault)
+    assert not staged.exists()
+    assert units.restart_pending == []
+
+
+def full(*_arguments: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_trial_that_fails_in_the_restart_changes_nothing(host: Any, live: Path, staged: Path) -> None:
