@@ -31,12 +31,21 @@ class ChangeError(Exception):
 
 def printable(path: Any) -> str:
     """Return a path as text that JSON and terminals can carry, whatever bytes it holds."""
-    return to_text(os.fsencode(path), errors="surrogateescape").encode("utf-8", "backslashreplace").decode("utf-8")
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def mode_text(mode: int) -> str:
     """Return the permission bits as ``0750``."""
     return f"{stat.S_IMODE(mode):04o}"
+
+
+def _hint(refusal: OSError, info: os.stat_result) -> str:
+    """Return what most likely is behind a refused change of owner or mode."""
+    if refusal.errno != errno.EPERM:
+        return ""
+    if os.geteuid() not in (0, info.st_uid):
+        return " (another account owns it)"
+    return " (immutable attribute, which lsattr shows, or not allowed by the file server)"
 
 
 class Changes:
@@ -155,6 +164,8 @@ class Changes:
             printable(path), "content" if old != new or info is None else "permissions", before, after
         ):
             return True
+        # The record may lie in the very folder that is about to be made.
+        self.prepare()
         self._make_folders(os.path.dirname(path))
         self._save(lambda recorder: recorder.file(path, info, old, new))
         self._replace(path, new, mode, owner, validate)
@@ -298,8 +309,7 @@ class Changes:
             if new_owner or wanted != stat.S_IMODE(info.st_mode):
                 os.chmod(through, wanted)
         except OSError as exc:
-            hint = " (immutable attribute or read-only file system?)" if exc.errno in (errno.EPERM, errno.EROFS) else ""
-            raise ChangeError(f"{printable(path)}: {exc.strerror}{hint}") from exc
+            raise ChangeError(f"{printable(path)}: {exc.strerror}{_hint(exc, info)}") from exc
         return True
 
     def set_xattr(
