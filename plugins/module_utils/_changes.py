@@ -61,12 +61,21 @@ def temporary_path(path: str) -> str:
 
 def printable(path: Any) -> str:
     """Return a path as text that JSON and terminals can carry, whatever bytes it holds."""
-    return to_text(os.fsencode(path), errors="surrogateescape").encode("utf-8", "backslashreplace").decode("utf-8")
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def mode_text(mode: int) -> str:
     """Return the permission bits as ``0750``."""
     return f"{stat.S_IMODE(mode):04o}"
+
+
+def _hint(refusal: OSError, info: os.stat_result) -> str:
+    """Return what most likely is behind a refused change of owner or mode."""
+    if refusal.errno != errno.EPERM:
+        return ""
+    if os.geteuid() not in (0, info.st_uid):
+        return " (another account owns it)"
+    return " (immutable attribute, which lsattr shows, or not allowed by the file server)"
 
 
 class Changes:
@@ -241,6 +250,9 @@ class Changes:
         self._diff_content(path, None if info is None else old, new, secret)
         if make:
             with self._making(path):
+                if self._recorder is not None:
+                    # The record may lie in the very folder that is about to be made.
+                    self._recorder.prepare()
                 self._make_folders(os.path.dirname(path))
                 if self._recorder is not None:
                     self._recorder.file(path, info, old, new)
@@ -382,10 +394,10 @@ class Changes:
                 if new_owner or wanted != stat.S_IMODE(info.st_mode):
                     os.chmod(through, wanted)
             except OSError as exc:
-                if exc.errno not in (errno.EPERM, errno.EROFS):
+                hint = _hint(exc, info)
+                if not hint:
                     raise
-                hint = "immutable attribute or read-only file system?"
-                raise ChangeError(f"{printable(path)}: {exc.strerror} ({hint})") from exc
+                raise ChangeError(f"{printable(path)}: {exc.strerror}{hint}") from exc
         return True
 
     def set_xattr(

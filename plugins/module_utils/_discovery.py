@@ -490,7 +490,7 @@ class Instance:
             return None
         home = self._believable(value, path, "home directory", self.product["home"]["evidence"] or [])
         if home and not self.host.is_folder(home):
-            self.problem(home, f"is the home directory according to {source}, but it is missing")
+            self.problem(home, f"is the home directory according to {source}, but {self._why_no_folder(home)}")
         return home
 
     def _believable(self, value: str, path: str, what: str, evidence: list[str]) -> str | None:
@@ -521,8 +521,13 @@ class Instance:
             self.problem(value, f"declared as {what}, but {folder} belongs to the system; refused")
             return None
         if not self.host.is_folder(folder):
-            self.problem(value, f"declared as {what}, but there is no such folder")
+            self.problem(value, f"declared as {what}, but {self._why_no_folder(folder)}")
         return folder
+
+    def _why_no_folder(self, path: str) -> str:
+        if self.host.hidden(path):
+            return "root may not look at it (a FUSE mount of another account, or a server that squashes root)"
+        return "it is missing; is it mounted?"
 
     @property
     def title(self) -> str:
@@ -770,7 +775,7 @@ class Instance:
         evidence = self.product["home"].get("shared_evidence") or []
         shared = self._believable(value, path, "shared home", evidence)
         if shared and not self.host.is_folder(shared):
-            self.problem(shared, "is the shared home, but it is missing; is it mounted?")
+            self.problem(shared, f"is the shared home, but {self._why_no_folder(shared)}")
         return shared
 
     # -- folders -------------------------------------------------------------------------------------------------------

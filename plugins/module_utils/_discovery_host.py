@@ -236,6 +236,16 @@ class Host:
         info = self.stat(path)
         return info is not None and stat.S_ISDIR(info.st_mode)
 
+    def hidden(self, path: str) -> bool:
+        """Whether even root may not look at what lies there, as on FUSE mounts of another account."""
+        try:
+            os.lstat(self.at(self.resolve(path)))
+        except PermissionError:
+            return True
+        except (OSError, ValueError, UnreadableError):
+            return False
+        return False
+
     def holds(self, folder: str, relatives: list[str]) -> bool:
         """Whether a folder holds one of these paths."""
         key = (folder, tuple(relatives))

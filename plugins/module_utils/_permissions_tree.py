@@ -8,13 +8,12 @@ from __future__ import annotations
 import bisect
 import contextlib
 import errno
-import json
 import os
-import pwd
 import stat
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Callable
 
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._as_account import DENIED, as_account
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import (
     ChangeError,
     Changes,
@@ -57,7 +56,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._permission
     Verdict,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._walk import (
-    DENIED,
+    ANOTHER_FILE_SYSTEM,
     VANISHED,
     Child,
     Folder,
@@ -92,7 +91,7 @@ _PHRASES = {
     DEVICE: ("is a device node", "are device nodes"),
 }
 
-_XATTR_PATH = "/proc/self/fd/{0}/"
+_CROSSING = "left out unless atlassian_dc_file_permissions_cross_file_systems is true"
 
 
 class Samples:
@@ -313,6 +312,9 @@ class TreeCheck:
         self.excepted = 0
         self.changed = 0
         self._acting_as = ""
+        self._why_acting = ""
+        # Devices where root was refused a change that the service account may make.
+        self._refused: set[int] = set()
         self._no_xattrs: set[int] = set()
         self._diff: dict[str, list[str]] = {}
         self._diff_count: dict[str, int] = {}
@@ -440,9 +442,9 @@ class TreeCheck:
         return [control for control in dict.fromkeys(found) if self.report.findings.judges(control)]
 
     def _unread(self, below: Below, path: str, why: str) -> None:
-        kind = self.mounts.types.get(path)
-        if kind is not None and not self.cross:
-            why = f"it is another file system ({kind})"
+        if why == ANOTHER_FILE_SYSTEM:
+            kind = self.mounts.types.get(path)
+            why += f" ({kind}), {_CROSSING}" if kind else f", {_CROSSING}"
         for control in self._controls_below(below):
             self._tally(control).not_looked_at(printable(path), why)
 
@@ -468,9 +470,9 @@ class TreeCheck:
             return
         network = self.mounts.network_type(self.path)
         if network and not self.cross:
-            self._left_out(f"it is on a network file system ({network})")
+            self._left_out(f"it is on a network file system ({network}), {_CROSSING}")
             return
-        walk = Walk(self.path, self.mounts, self.cross, self._unread, self._denied)
+        walk = Walk(self.path, self.mounts, self.cross, self._unread, self._denied, refused=self._refused)
         try:
             walk.run(self.patterns.start, self._visit_first)
         except FileNotFoundError:
@@ -491,8 +493,7 @@ class TreeCheck:
     def _as_service(self, below: Below, path: str, within: tuple[int, str] | None, place: Place | None) -> bool:
         """Walk a folder as the service account, in a process of its own, and take over what that found.
 
-        Mounts that squash root and FUSE mounts of the account show their files to nobody else, root included. All ids
-        of the process have to be the account's, so this one cannot do it and come back.
+        Mounts that squash root and FUSE mounts of the account show their files to nobody else, root included.
 
         Args:
             below: what is asked of the content of the folder.
@@ -504,40 +505,22 @@ class TreeCheck:
             False when the account cannot look either, or there is none to ask.
 
         """
-        uid = self.service.uid
-        if self._acting_as or uid <= 0 or os.geteuid() != 0:
-            return False
-        try:
-            account = pwd.getpwuid(uid)
-        except KeyError:
+        return self._become(lambda: self._walk_again(below, path, within, place), "root may not look here")
+
+    def _become(self, work: Callable[[], bool], why: str) -> bool:
+        """Do something as the service account, in a process of its own, and take over what it has counted."""
+        if self._acting_as or self.service.uid <= 0:
             return False
         self.changes.prepare()
-        reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                os.close(reading)
-                os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
-                os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
-                os.setresuid(uid, uid, uid)
-                self._acting_as = account.pw_name
-                if self._walk_again(below, path, within, place):
-                    # As bytes: the account may not be able to load the modules of another encoding.
-                    data = json.dumps(self._dump()).encode()
-                    while data:
-                        data = data[os.write(writing, data) :]
-                    code = 0
-            finally:
-                # Nothing of the module may run twice.
-                os._exit(code)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as pipe:
-            answer = pipe.read()
-        _pid, status = os.waitpid(child, 0)
-        if status != 0:
+
+        def act(name: str) -> dict[str, Any] | None:
+            self._acting_as, self._why_acting = name, why
+            return self._dump() if work() else None
+
+        answer = as_account(self.service.uid, act)
+        if answer is None:
             return False
-        self._load(json.loads(answer))
+        self._load(answer)
         return True
 
     def _walk_again(self, below: Below, path: str, within: tuple[int, str] | None, place: Place | None) -> bool:
@@ -627,7 +610,7 @@ class TreeCheck:
                     name = entry.name
                     if mounted and name in mounted:
                         if self.recurse:
-                            self._unread(below.enter(below.match(name)), f"{folder.path}/{name}", "another file system")
+                            self._mounted(folder, below.match(name), below, name)
                         continue
                     try:
                         info = entry.stat(follow_symlinks=False)
@@ -681,6 +664,12 @@ class TreeCheck:
                 self._unread(below, folder.path, exc.strerror or str(exc))
         self.entries += entries
         return children
+
+    def _mounted(self, folder: Folder, match: Match, below: Below, name: str) -> None:
+        if self._place_of(match).exempt:
+            self.excepted += 1
+        else:
+            self._unread(below.enter(match), f"{folder.path}/{name}", ANOTHER_FILE_SYSTEM)
 
     def _denied_mount(self, folder: Folder, below: Below, name: str, exc: OSError) -> None:
         """Look at a mount that does not even tell root what it is."""
@@ -755,7 +744,9 @@ class TreeCheck:
                     prefix = f"{printable(path)}: "
                     why = why[len(prefix) :] if why.startswith(prefix) else why
                     if self._acting_as:
-                        why += f", tried as {self._acting_as} because root may not look here"
+                        why += f", tried as {self._acting_as} because {self._why_acting}"
+                    elif self._change_as_service(exc, folder_fd, path, name, info, place, verdict, names):
+                        failed, why = False, ""
                 else:
                     if current is None:
                         return
@@ -819,6 +810,30 @@ class TreeCheck:
         finally:
             os.close(descriptor)
         return verdict
+
+    def _change_as_service(self, refusal: ChangeError, *change: Any) -> bool:
+        """Change an object of the service account where a server or FUSE program refuses it to root.
+
+        What lies below on the same device is then walked as the account altogether.
+        """
+        path, info = change[1], change[3]
+        cause = refusal.__cause__
+        if not isinstance(cause, OSError) or cause.errno not in DENIED:
+            return False
+        if info.st_uid != self.service.uid or not self.mounts.served(path):
+            return False
+
+        def work() -> bool:
+            try:
+                self._change(*change)
+            except ChangeError:
+                return False
+            return True
+
+        done = self._become(work, "root may not change anything here")
+        if done:
+            self._refused.add(info.st_dev)
+        return done
 
     def _apply(
         self, path: str, descriptor: int, info: os.stat_result, place: Place, verdict: Verdict, capability: bytes

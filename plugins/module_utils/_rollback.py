@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._as_account import DENIED, as_account
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import (
     is_fault,
     mode_text,
@@ -33,6 +34,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder i
     STATE,
     UNDONE,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import below
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._walk import Mounts
 
 UNIT_FOLDER = "/etc/systemd/system/"
 Line = dict[str, Any]
@@ -40,6 +43,15 @@ Line = dict[str, Any]
 
 class RollbackError(Exception):
     """The run cannot be taken back; says why. Nothing was changed."""
+
+
+class DeniedError(Exception):
+    """Root may not look at something, or not change it."""
+
+    def __init__(self, where: str, refusal: OSError) -> None:
+        """Say where that begins, so that all below can be done by somebody else."""
+        super().__init__(refusal.strerror or str(refusal))
+        self.where = where
 
 
 def read_lines(path: str) -> Iterator[Any]:
@@ -125,16 +137,17 @@ class Rollback:
         self._origins: dict[tuple[str, str], Any] = {}
         self._reload = False
         self._parent: tuple[str, int] | None = None
+        self._mounts: Mounts | None = None
+        # What root may not do, all of it in or below one folder, and the accounts that may be able to.
+        self._left: list[Line] = []
+        self._left_in = ""
+        self._accounts: list[int] = []
 
     def run(self, lines: list[Line]) -> None:
         """Take back changes, the last one first."""
-        handlers: dict[str, Callable[[Line], None]] = {
-            "file": self._file,
-            "folder": self._folder,
-            "p": self._mode,
-            "attribute": self._attribute,
-            "command": self._command,
-        }
+        # The walk changes as the service account what is denied to root, and that account owns what it has changed.
+        owners = [line["new_uid"] for line in reversed(lines) if line["kind"] == "p"]
+        self._accounts = [uid for uid in dict.fromkeys(owners) if uid > 0]
         for line in lines:
             if line["kind"] == "file":
                 self._origins.setdefault(("file", line["path"]), line["before"] and line["before"]["blob"])
@@ -142,18 +155,78 @@ class Rollback:
                 self._origins.setdefault(("p", line["path"]), (line["uid"], line["gid"], line["mode"]))
         try:
             for line in reversed(lines):
-                noted = len(self.restored)
+                if self._left and not below(line.get("path", ""), self._left_in):
+                    self._finish_left()
+                if self._left and line["kind"] in ("p", "attribute"):
+                    self._left.append(line)
+                    continue
                 try:
-                    handlers[line["kind"]](line)
-                except OSError as exc:
-                    del self.restored[noted:]
-                    self._keep(line["path"], exc.strerror or str(exc), exc)
+                    self._take_back(line)
+                except DeniedError as exc:
+                    if line["kind"] not in ("p", "attribute"):
+                        self._keep(line["path"], str(exc))
+                        continue
+                    self._left, self._left_in = [line], exc.where
+            self._finish_left()
             if self._reload and not self.check_mode:
                 code, out, err = self._run_command(["systemctl", "daemon-reload"])
                 if code != 0:
                     self._keep("systemctl daemon-reload", (err or out).strip())
         finally:
             self._close_parent()
+
+    def _take_back(self, line: Line) -> None:
+        handlers: dict[str, Callable[[Line], None]] = {
+            "file": self._file,
+            "folder": self._folder,
+            "p": self._mode,
+            "attribute": self._attribute,
+            "command": self._command,
+        }
+        noted = len(self.restored)
+        try:
+            handlers[line["kind"]](line)
+        except (OSError, DeniedError) as exc:
+            del self.restored[noted:]
+            if isinstance(exc, DeniedError):
+                raise
+            self._keep(line["path"], exc.strerror or str(exc), exc)
+
+    def _finish_left(self) -> None:
+        """Take back as the account that made them the changes that are denied to root."""
+        lines, self._left = self._left, []
+        if not lines:
+            return
+        own = [line["new_uid"] for line in lines if line["kind"] == "p" and line["new_uid"] > 0]
+        for uid in dict.fromkeys([*own, *self._accounts]):
+            answer = as_account(uid, lambda _name: self._as_account(lines))
+            if answer is not None:
+                self.restored += answer["restored"]
+                self.kept += answer["kept"]
+                self.faults += answer["faults"]
+                self._permissions.update((path, (u, g, m)) for path, (u, g, m) in answer["permissions"].items())
+                return
+        for line in lines:
+            self._keep(line["path"], "neither root nor the account that owned it may look at it")
+
+    def _as_account(self, lines: list[Line]) -> dict[str, Any] | None:
+        # The process began as a copy of root's; what it opened as root it does not use.
+        self._close_parent()
+        try:
+            with self._opened(lines[0]["path"]):
+                pass
+        except DeniedError:
+            return None
+        except OSError:
+            pass  # gone since, which each line says for itself
+        self.restored, self.kept, self.faults, self._permissions = [], [], [], dict(self._permissions)
+        for line in lines:
+            try:
+                self._take_back(line)
+            except DeniedError as exc:
+                self._keep(line["path"], str(exc))
+        told = {"restored": self.restored, "kept": self.kept, "faults": self.faults}
+        return {**told, "permissions": self._permissions}
 
     def note_undone(self, roles: list[str] | None) -> None:
         """Note in the record what was taken back: these roles, or all of it."""
@@ -179,13 +252,15 @@ class Rollback:
         if self._parent is not None and self._parent[0] == folder:
             return self._parent[1]
         self._close_parent()
-        handle = os.open("/", os.O_PATH | os.O_DIRECTORY)
+        handle, reached = os.open("/", os.O_PATH | os.O_DIRECTORY), ""
         for part in [name for name in folder.split("/") if name]:
             try:
                 deeper = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+            except PermissionError as exc:
+                raise DeniedError(reached or "/", exc) from exc
             finally:
                 os.close(handle)
-            handle = deeper
+            handle, reached = deeper, f"{reached}/{part}"
         self._parent = (folder, handle)
         return handle
 
@@ -195,12 +270,32 @@ class Rollback:
             self._parent = None
 
     @contextlib.contextmanager
-    def _opened(self, path: str) -> Iterator[int]:
-        handle = os.open(os.path.basename(path), os.O_PATH | os.O_NOFOLLOW, dir_fd=self._open_parent(path))
+    def _opened(self, path: str) -> Iterator[tuple[int, os.stat_result]]:
+        parent = self._open_parent(path)
         try:
-            yield handle
+            handle = os.open(os.path.basename(path), os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)
+        except PermissionError as exc:
+            raise DeniedError(os.path.dirname(path), exc) from exc
+        try:
+            try:
+                info = os.fstat(handle)
+            except PermissionError as exc:
+                raise DeniedError(path, exc) from exc
+            yield handle, info
         finally:
             os.close(handle)
+
+    @contextlib.contextmanager
+    def _changing(self, path: str) -> Iterator[None]:
+        """Tell a server or FUSE program that refuses changes to root from anything else that may be in the way."""
+        try:
+            yield
+        except OSError as exc:
+            if exc.errno in DENIED and os.geteuid() == 0:
+                self._mounts = self._mounts or Mounts()
+                if self._mounts.served(path):
+                    raise DeniedError(self._mounts.point_of(path), exc) from exc
+            raise
 
     # -- files -------------------------------------------------------------------------------------------------
 
@@ -291,8 +386,7 @@ class Rollback:
         wanted = (line["uid"], line["gid"], line["mode"])
         expected = (line["new_uid"], line["new_gid"], line["new_mode"])
         try:
-            with self._opened(path) as handle:
-                info = os.fstat(handle)
+            with self._opened(path) as (handle, info):
                 found = (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
                 current = self._permissions.get(path, found) if self.check_mode else found
                 if not self._same(line, info) or current in (wanted, self._origins[("p", path)]):
@@ -301,22 +395,23 @@ class Rollback:
                     self._keep(path, "somebody has changed its owner or mode since; left as it is")
                     return
                 self._permissions[path] = wanted
-                now, before = (f"{u}:{g} {mode_text(m)}" for u, g, m in (current, wanted))
-                self._note(path, "permissions", now, before)
                 if not self.check_mode:
                     through = f"/proc/self/fd/{handle}"
-                    os.chown(through, wanted[0], wanted[1])
-                    if not stat.S_ISLNK(info.st_mode):
-                        os.chmod(through, wanted[2])
+                    with self._changing(path):
+                        os.chown(through, wanted[0], wanted[1])
+                        if not stat.S_ISLNK(info.st_mode):
+                            os.chmod(through, wanted[2])
+                now, before = (f"{u}:{g} {mode_text(m)}" for u, g, m in (current, wanted))
+                self._note(path, "permissions", now, before)
         except (FileNotFoundError, NotADirectoryError):
             return  # gone since
 
     def _attribute(self, line: Line) -> None:
         path, name = line["path"], line["name"]
         try:
-            with self._opened(path) as handle:
+            with self._opened(path) as (handle, info):
                 through = f"/proc/self/fd/{handle}"
-                if not self._same(line, os.fstat(handle)):
+                if not self._same(line, info):
                     return
                 try:
                     current: str | None = os.getxattr(through, name).hex()
@@ -324,13 +419,13 @@ class Rollback:
                     current = None
                 if current == line["before"]:
                     return
+                if not self.check_mode:
+                    with self._changing(path):
+                        if line["before"] is None:
+                            os.removexattr(through, name)
+                        else:
+                            os.setxattr(through, name, bytes.fromhex(line["before"]))
                 self._note(path, name, "as the run left it", "absent" if line["before"] is None else "as before")
-                if self.check_mode:
-                    return
-                if line["before"] is None:
-                    os.removexattr(through, name)
-                else:
-                    os.setxattr(through, name, bytes.fromhex(line["before"]))
         except (FileNotFoundError, NotADirectoryError):
             return
 

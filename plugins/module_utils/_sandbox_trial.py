@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import stat
+import struct
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable
 
@@ -22,20 +26,23 @@ if [ -n "$java" ]; then
   output=$("$java" -Xshare:auto -version 2>&1) ||
     complain "$java -version" "$(printf %s "$output" | head -n 3 | tr '\n\t' '  ')"
 fi
-mode=write
+mode=--write closed=
 write() {
+  case $closed in
+    *"|$1|"*) return ;;
+  esac
   probe="$1/.$label"
   output=$( { set -C; : > "$probe"; } 2>&1 ) || { complain "$1" "${output##*: }"; return; }
   output=$(rm "$probe" 2>&1) || complain "$1" "${output##*: }"
 }
 for path in "$@"; do
   case $path in
-    --read) mode=read; continue ;;
+    --closed | --write | --read) mode=$path; continue ;;
   esac
-  if [ "$mode" = read ]; then
-    [ -r "$path" ] || complain "$path" "not readable"
-    continue
-  fi
+  case $mode in
+    --closed) closed="$closed|$path|"; continue ;;
+    --read) [ -r "$path" ] || complain "$path" "not readable"; continue ;;
+  esac
   write "$path"
   for inner in "$path"/*/; do
     inner=${inner%/}
@@ -44,7 +51,8 @@ for path in "$@"; do
 done
 exit $failed
 """
-"""Arguments: Java or nothing, a name for probes, folders to write to, ``--read``, files to read."""
+"""Arguments: Java or nothing, a name for probes, ``--closed``, folders to pass over, ``--write``, folders to write to,
+``--read``, files to read."""
 
 RunCommand = Callable[..., "tuple[int, str, str]"]
 
@@ -55,10 +63,12 @@ def trial_command(
     sandbox: Mapping[str, str],
     java: str | None,
     folders: Sequence[str],
+    closed: Sequence[str],
     readable: Sequence[str],
 ) -> list[str]:
     """Return the command that runs the trial under exactly the directives of the drop-in."""
-    command = ["/bin/sh", "-c", _SCRIPT, "trial", java or "", name, *folders, "--read", *readable]
+    command = ["/bin/sh", "-c", _SCRIPT, "trial", java or "", name]
+    command += ["--closed", *closed, "--write", *folders, "--read", *readable]
     properties = []
     for directive, value in {**identity, **sandbox}.items():
         properties += ["--property", f"{directive}={value}"]
@@ -77,17 +87,72 @@ def run_trial(
     sandbox: Mapping[str, str],
     java: str | None,
     folders: Sequence[str] = (),
+    closed: Sequence[str] = (),
     readable: Sequence[str] = (),
 ) -> list[tuple[str, str]]:
     """Return what did not work, as (what, why); nothing when all did."""
-    code, out, err = run_command(trial_command(name, identity, sandbox, java, folders, readable))
+    code, out, err = run_command(trial_command(name, identity, sandbox, java, folders, closed, readable))
     complaints = [
         (what, why.strip() or "failed") for what, tab, why in (line.partition("\t") for line in out.splitlines()) if tab
     ]
     if code != 0 and not complaints:
-        words = (err or out).strip().splitlines()[-1:] or ["no message"]
+        words = (err or out).strip().splitlines()[-1:] or _journal(run_command, name) or ["no message"]
         complaints = [("the sandbox itself", f"systemd-run ended with {code}: {words[0]}")]
     return complaints[:MAX_COMPLAINTS]
+
+
+def _journal(run_command: RunCommand, name: str) -> list[str]:
+    """Return what systemd has logged about a trial it could not even start, the most telling line first."""
+    run_command(["journalctl", "--sync"])
+    code, out, _err = run_command(["journalctl", "--no-pager", "--output=cat", "--lines=20", f"--unit={name}.service"])
+    lines = [line.split(": ", 1)[-1] for line in out.splitlines() if "Failed" in line] if code == 0 else []
+    return sorted(lines, key=lambda line: "namespacing" not in line)
+
+
+def may_exist(path: str) -> bool:
+    """Whether a folder is there, or is hidden from root so that only the account can tell."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
+def closed_to_all(folder: str) -> list[str]:
+    """Return the folders directly inside another one that nobody can write to, whoever the product runs as.
+
+    They are immutable, or a file system mounted read-only.
+    """
+    found = []
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    for name in names:
+        path = os.path.join(folder, name)
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            if os.fstatvfs(handle).f_flag & os.ST_RDONLY or _immutable(handle):
+                found.append(path)
+        finally:
+            os.close(handle)
+    return found
+
+
+_GET_FLAGS = 0x80086601 if sys.maxsize > 2**32 else 0x80046601
+_IMMUTABLE = 0x10
+
+
+def _immutable(handle: int) -> bool:
+    try:
+        answer = fcntl.ioctl(handle, _GET_FLAGS, bytes(8))
+    except OSError:
+        return False  # a file system without such attributes
+    return bool(struct.unpack("=i4x", answer)[0] & _IMMUTABLE)
 
 
 def readable_files(instance: Mapping[str, Any]) -> list[str]:

@@ -194,13 +194,31 @@ def below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def _outer_folders(paths: Iterable[str]) -> list[str]:
+def outer_folders(paths: Iterable[str]) -> list[str]:
     """Return the folders sorted, those inside another one left out."""
     kept: list[str] = []
     for path in sorted({os.path.normpath(path) for path in paths}):
         if not any(below(path, outer) for outer in kept):
             kept.append(path)
     return kept
+
+
+def reachable_by_root(folder: str, root: str = "/") -> str:
+    """Return a folder, or the nearest one above it that root may look at.
+
+    Mounts that squash root and FUSE mounts of an account may hide even their own root, and systemd, which opens folders
+    in a sandbox as root, would refuse to start the unit.
+    """
+    while folder != "/":
+        try:
+            os.stat(os.path.join(root, folder.lstrip("/")))
+        except PermissionError:
+            folder = os.path.dirname(folder)
+        except OSError:
+            break
+        else:
+            break
+    return folder
 
 
 def jvm_folders(arguments: Iterable[str]) -> list[str]:
@@ -232,7 +250,7 @@ def needed_folders(instance: Mapping[str, Any], account_home: str | None, extra:
         *([account_home] if account_home else []),
         *extra,
     ]
-    return _outer_folders(folder for folder in folders if folder.startswith("/"))
+    return outer_folders(folder for folder in folders if folder.startswith("/"))
 
 
 def sandbox_directives(overrides: Mapping[str, Any], folders: Sequence[str]) -> dict[str, str]:

@@ -13,16 +13,20 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, Callable
+
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._as_account import DENIED
 
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 OPEN_FOLDERS = 64
 """Most levels kept open at once; higher ones are opened again on the way back."""
 
-DENIED = (errno.EACCES, errno.EPERM)
-"""What the system says where even root may not look: mounts that squash root, FUSE mounts of another account."""
+MAX_LEVELS = 512
+"""Deepest folder that is entered. Nothing of a product lies near it; who makes a deeper one wants to exhaust memory."""
+
+ANOTHER_FILE_SYSTEM = "it is another file system"
 
 VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE)
 """What the system says about an entry that was removed or replaced since it was listed."""
@@ -33,24 +37,27 @@ NETWORK_TYPES = frozenset(
         "afs",
         "beegfs",
         "ceph",
+        "ceph-fuse",
         "cifs",
         "coda",
-        "fuse.ceph",
-        "fuse.gcsfuse",
-        "fuse.glusterfs",
-        "fuse.s3fs",
-        "fuse.sshfs",
+        "davfs",
+        "gcsfuse",
         "glusterfs",
         "gpfs",
+        "juicefs",
         "lustre",
         "ncpfs",
         "nfs",
         "nfs4",
+        "pvfs2",
+        "rclone",
+        "s3fs",
         "smb3",
         "smbfs",
+        "sshfs",
     )
 )
-"""File system types whose files lie on another machine."""
+"""File system types whose files lie on another machine, those of FUSE without their ``fuse.``."""
 
 
 class Mounts:
@@ -84,10 +91,20 @@ class Mounts:
             path = parent
         return self.types[path]
 
+    def point_of(self, path: str) -> str:
+        """Return the mount point of the file system a path lies on."""
+        while path not in self.types and path != "/":
+            path = os.path.dirname(path)
+        return path
+
     def network_type(self, path: str) -> str:
         """Return the type of the file system if it lies on another machine, else ""."""
         kind = self.type_of(path)
-        return kind if kind in NETWORK_TYPES else ""
+        return kind if kind.removeprefix("fuse.") in NETWORK_TYPES else ""
+
+    def served(self, path: str) -> bool:
+        """Whether a server or another program decides what root may do on the file system of a path."""
+        return bool(self.network_type(path)) or self.type_of(path).startswith("fuse")
 
 
 class Folder:
@@ -138,6 +155,7 @@ class Walk:
         unread: called with the state and path of a folder that could not or may not be entered, and why.
         denied: called with the state and path of a folder that may not be opened, the descriptor of its parent and its
             name there; returns whether it was dealt with.
+        refused: numbers of devices where ``denied`` is asked before a folder is opened; may grow during the walk.
         within: descriptor of a folder and the name of the root in it, to open the root by instead of its path.
 
     """
@@ -150,9 +168,11 @@ class Walk:
         unread: Callable[[Any, str, str], None],
         denied: Callable[[Any, str, int, str], bool] | None = None,
         within: tuple[int, str] | None = None,
+        refused: Container[int] = (),
     ) -> None:
         self.root = root
         self.denied = denied
+        self.refused = refused
         self.within = within
         self.mounts = mounts
         self.cross = cross_file_systems
@@ -205,7 +225,12 @@ class Walk:
     def _enter(self, parent: Folder, child: Child) -> None:
         path = f"{parent.path}/{child.name}"
         if child.device != parent.info.st_dev and not self.cross:
-            self.unread(child.state, path, "it is another file system")
+            self.unread(child.state, path, ANOTHER_FILE_SYSTEM)
+            return
+        if len(self._stack) >= MAX_LEVELS:
+            self.unread(child.state, path, f"it lies more than {MAX_LEVELS} folders deep")
+            return
+        if child.device in self.refused and self.denied and self.denied(child.state, path, parent.fd, child.name):
             return
         try:
             fd = os.open(child.name, FOLDER_FLAGS, dir_fd=parent.fd)

@@ -15,7 +15,8 @@ description:
     host, V(DC-USR-05) (nobody shares its UID or group).
   - A missing account is made as a system account without home directory, shell or password.
   - The login shell is not taken away as long as the product is started as root by a script that changes to the
-    account with C(runuser) or C(su), for that start would fail. The control is then C(fail) with C(pending=restart).
+    account with C(runuser) or C(su), for that start would fail, nor as long as it is not known what starts the product.
+    The control is then C(fail), with C(pending=restart) where a restart puts that right.
   - Accounts that come from a directory service and not from C(/etc/passwd) are judged, never changed.
 options:
   instances:
@@ -47,6 +48,12 @@ options:
       - Whether the same run goes on to restart the products. Only what check mode predicts depends on it.
     type: bool
     default: false
+  sandbox:
+    description:
+      - Directives that replace or extend those of the sandbox, as for M(atlassian_dc.hardening.service_unit). They tell
+        whether the unit can be made to start the product as its account.
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
   - atlassian_dc.hardening.controls
@@ -123,6 +130,11 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings i
     evidence,
     plural,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._move import (
+    UNIT_PROPERTIES,
+    can_be_restarted,
+    move_blockers,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sudoers import (
     Identity,
@@ -135,6 +147,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sudoers im
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import (
     STATE_FOLDER,
     read_process,
+    sandbox_directives,
     show_units,
     staged_path,
 )
@@ -181,6 +194,7 @@ class ServiceAccounts:
         self._root_owner = (0, 0) if root == "/" else (os.getuid(), os.getgid())
         self.database = AccountDatabase(root)
         self.sudoers: list[Sudoers] = []
+        self.units: dict[str, dict[str, str]] = {}
         self.unit_users: dict[str, str] = {}
         self.restart_pending: list[str] = []
 
@@ -203,9 +217,21 @@ class ServiceAccounts:
 
     def _read_units(self) -> None:
         units = [instance["unit"] for instance in self.params["instances"] if instance.get("unit")]
-        shown = show_units(self.run_command, units, ("User",))
+        self.units = show_units(self.run_command, units, ("User", *UNIT_PROPERTIES))
         # The facts may be older than a drop-in this very run has written.
-        self.unit_users = {unit: values.get("User") or "root" for unit, values in shown.items()}
+        self.unit_users = {unit: values.get("User") or "root" for unit, values in self.units.items()}
+
+    def _can_be_restarted(self, instance: dict[str, Any]) -> bool:
+        shown = self.units.get(instance.get("unit") or "", {})
+        return can_be_restarted(instance, shown, read_process(instance.get("pid"), self.root))
+
+    def _can_be_moved(self, instance: dict[str, Any]) -> bool:
+        """Whether the restart would make the unit start the product as its account."""
+        if not instance.get("unit"):
+            return False
+        capabilities = sandbox_directives(self.params["sandbox"], []).get("AmbientCapabilities", "")
+        process = read_process(instance.get("pid"), self.root)
+        return not move_blockers(instance, self.units.get(instance["unit"], {}), process, capabilities, self.root)
 
     # ---- one account -------------------------------------------------------------------------
 
@@ -293,7 +319,13 @@ class ServiceAccounts:
             shell = self._nologin()
             proof = [evidence(f"login shell of {account.name}", shell, account.shell or "/bin/sh (none given)")]
             needed_by = [instance for instance in instances if self._start_needs_shell(instance)]
-            if needed_by and not (self.changes.check_mode and self.params["restart_allowed"]):
+            if not all(self._can_be_moved(instance) for instance in needed_by):
+                yield Drift(
+                    proof,
+                    "login shell, which stays because what starts the product may change to the account by it; "
+                    "see DC-USR-01 for what keeps it from being started as the account",
+                )
+            elif needed_by and not (self.changes.check_mode and self.params["restart_allowed"]):
                 yield Drift(
                     proof,
                     "login shell, which stays until the restart because the start script changes to the account by it",
@@ -326,10 +358,12 @@ class ServiceAccounts:
     def _start_needs_shell(self, instance: dict[str, Any]) -> bool:
         """Whether the next start runs as root and changes to the account by a command that needs its shell."""
         unit = instance.get("unit")
-        starts_as = self.unit_users.get(unit, instance.get("unit_user") or "root") if unit else "root"
-        if starts_as not in ("root", "0"):
-            return False
         named_by_script = instance.get("user_file_user") == instance["service_account"]
+        if not unit:
+            # What starts it is not known. Only where it runs as root it cannot have gone through the account.
+            return named_by_script or not instance.get("running") or instance.get("running_uid") != 0
+        if self.unit_users.get(unit, instance.get("unit_user") or "root") not in ("root", "0"):
+            return False
         return named_by_script or bool(instance.get("init_script"))
 
     def _move_is_prepared(self, instances: list[dict[str, Any]]) -> bool:
@@ -518,13 +552,16 @@ class ServiceAccounts:
             text += " (the account comes from a directory service; change it there)"
         pending = pending and any(drift.pending for drift in drifts)
         for instance in instances:
-            mine, own_pending, own_text = list(proof), pending, text
+            mine, own_pending, own_text, right_now = list(proof), pending, text, repaired
             if control == "DC-USR-03":
                 held = self._held_groups(account, instance)
                 if held:
                     mine.append(evidence(f"groups of process {instance['pid']}", "none but its own", ", ".join(held)))
-                    own_pending = repaired
+                    right_now = False
                     own_text = own_text if drifts else f"{reason}: the running process keeps groups taken away earlier"
+                    own_pending = repaired and self._can_be_restarted(instance)
+                    if repaired and not own_pending:
+                        own_text += "; restart it the way you start it, for no unit could be restarted"
             if own_pending and not self.findings.check_mode and self.findings.enforces(control):
                 self.restart_pending.append(instance["name"])
             self.findings.judge(
@@ -532,7 +569,7 @@ class ServiceAccounts:
                 instance["name"],
                 mine,
                 own_text,
-                repaired=repaired and not own_pending,
+                repaired=right_now and not own_pending,
                 pending=PENDING_RESTART if own_pending else None,
             )
 
@@ -590,6 +627,7 @@ def main() -> None:
             "sudo_allowed": {"type": "list", "elements": "str", "default": []},
             "group_members": {"type": "list", "elements": "str", "default": []},
             "restart_allowed": {"type": "bool", "default": False},
+            "sandbox": {"type": "dict", "default": {}},
             **CONTROL_ARGUMENTS,
             **RECORD_ARGUMENTS,
         },

@@ -129,10 +129,18 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings i
     Findings,
     evidence,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._move import (
+    OWN_UNIT,
+    UNIT_PROPERTIES,
+    home_of_process,
+    move_blockers,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sandbox_trial import (
     TRIAL_UNIT,
+    closed_to_all,
     find_java,
+    may_exist,
     readable_files,
     run_trial,
 )
@@ -146,11 +154,13 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd im
     directives_set_by,
     live_path,
     needed_folders,
+    outer_folders,
     parse_drop_in,
     parse_exposure,
     parse_syscall_sets,
     place,
     previous_path,
+    reachable_by_root,
     read_process,
     render,
     same_value,
@@ -162,14 +172,12 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd im
 CONTROLS = ("DC-USR-01", "DC-USR-04")
 
 PROPERTIES = (
-    *("LoadState", "ActiveState", "FragmentPath", "DropInPaths", "NeedDaemonReload", "ExecStartEx", "PIDFile"),
-    "Environment",
+    *UNIT_PROPERTIES,
+    *("FragmentPath", "DropInPaths", "NeedDaemonReload", "PIDFile", "Environment"),
 )
 
 CLOCK_TOLERANCE = 2.0
 """Seconds; the kernel tells the time of the last boot to the second only."""
-
-_CHANGES_USER = frozenset({"su", "runuser", "sudo", "setpriv", "daemonize", "start-stop-daemon"})
 
 RunCommand = Callable[..., "tuple[int, str, str]"]
 
@@ -337,7 +345,8 @@ class ServiceUnits:
         folders = needed_folders(instance, self._own_home(account), extra)
         wanted = {"User": name, "Group": instance.get("service_group") or name}
         identity = self._part("DC-USR-01", wanted, live or staged, of_identity=True)
-        sandbox = sandbox_directives(self.params["sandbox"], folders)
+        writable = outer_folders(reachable_by_root(folder, self.root) for folder in folders)
+        sandbox = sandbox_directives(self.params["sandbox"], writable)
         kept = self._part("DC-USR-04", sandbox, live or staged, of_identity=False)
         plan = Plan(
             instance=instance,
@@ -392,9 +401,6 @@ class ServiceUnits:
         """Find what would keep the product from starting, or the drop-in from doing what it says."""
         add = plan.blockers.append
         unit, shown, name = plan.unit, plan.shown, plan.instance.get("service_account")
-        state = shown.get("LoadState", "unknown")
-        if state != "loaded":
-            add(evidence(f"unit {unit}", "loaded", state))
         if plan.account is None:
             # In check mode it is not there yet, but a real run would have made it by now.
             if not (self.changes.check_mode and self.findings.enforces("DC-USR-01")):
@@ -403,40 +409,8 @@ class ServiceUnits:
             add(evidence(f"UID of {name}", "not 0", "0"))
         if plan.identity.get("User", shown.get("User")) != name:
             add(evidence(f"User= of {unit}", str(name), shown.get("User") or "root (DC-USR-01 may not be put right)"))
-        for line in shown.get("ExecStartEx", "").splitlines():
-            path, flags = re.search(r"path=(\S+)", line), re.search(r"flags=([^;]*)", line)
-            if flags and re.search(r"privileged|no-setuid", flags[1]):
-                add(
-                    evidence(
-                        f"ExecStart= of {unit}", "no prefix + or !, which lift User= and the sandbox", flags[1].strip()
-                    )
-                )
-            if path and os.path.basename(path[1]) in _CHANGES_USER:
-                add(evidence(f"ExecStart= of {unit}", "the product's own start script", f"started through {path[1]}"))
-        if plan.process and plan.process.cgroup and not self._in_unit(plan.process.cgroup, unit):
-            add(
-                evidence(
-                    f"process {plan.process.pid}", f"started by {unit}", "started by hand; stop it and start the unit"
-                )
-            )
-        capabilities = plan.sandbox.get("AmbientCapabilities", "").upper()
-        if "User" in plan.identity and "CAP_NET_BIND_SERVICE" not in capabilities:
-            lowest = self._lowest_open_port()
-            for connector in plan.instance.get("connectors") or ():
-                port = connector.get("port")
-                if isinstance(port, int) and 0 < port < lowest:
-                    allow = "AmbientCapabilities and CapabilityBoundingSet: CAP_NET_BIND_SERVICE"
-                    wanted = f"{lowest} or above, or {allow} in atlassian_dc_service_user_sandbox"
-                    add(evidence("connector port", wanted, port))
-
-    @staticmethod
-    def _in_unit(cgroup: str, unit: str) -> bool:
-        # systemd writes characters that are special to it as \x2d and the like, in both places the same
-        return any(unit in line.rpartition(":")[2].split("/") for line in cgroup.splitlines())
-
-    def _lowest_open_port(self) -> int:
-        text = self._text("/proc/sys/net/ipv4/ip_unprivileged_port_start")
-        return int(text) if text and text.strip().isdigit() else 1024
+        capabilities = plan.sandbox.get("AmbientCapabilities", "") if "User" in plan.identity else None
+        plan.blockers += move_blockers(plan.instance, shown, plan.process, capabilities, self.root)
 
     # ---- judging, and what needs no restart --------------------------------------------------
 
@@ -444,11 +418,14 @@ class ServiceUnits:
         for instance in self.params["instances"]:
             if instance.get("unit") or not instance.get("service_account"):
                 continue
-            started = instance.get("init_script")
-            actual = f"started by {started}" if started else "none"
+            process = read_process(instance.get("pid"), self.root)
+            where = home_of_process(process) if process else ""
+            found = [f"started by {instance['init_script']}"] if instance.get("init_script") else []
+            found += [f"process {instance['pid']} runs in {where}"] if where else []
             reason = "the product has no systemd unit; make one that starts it, then run harden again"
+            proof = [evidence("systemd unit", OWN_UNIT, ", ".join(found) or "none")]
             for control in CONTROLS:
-                self.findings.judge(control, instance["name"], [evidence("systemd unit", "a unit", actual)], reason)
+                self.findings.judge(control, instance["name"], proof, reason)
 
     def _stage(self, plans: list[Plan]) -> None:
         reload_for: list[Plan] = []
@@ -516,7 +493,7 @@ class ServiceUnits:
         return self._try(plan, writing=where == "live")
 
     def _try(self, plan: Plan, writing: bool) -> list[Evidence]:
-        existing = [folder for folder in plan.folders if os.path.isdir(self._real(folder))]
+        existing = [folder for folder in plan.folders if may_exist(self._real(folder))]
         executable = plan.process.executable if plan.process else None
         java = find_java(plan.instance, plan.shown.get("Environment", ""), executable)
         complaints = run_trial(
@@ -526,6 +503,7 @@ class ServiceUnits:
             plan.sandbox,
             java,
             existing if writing else [],
+            [folder for path in existing for folder in closed_to_all(path)] if writing else [],
             readable_files(plan.instance) if writing else [],
         )
         return [evidence(f"trial of the sandbox: {what}", "works", why) for what, why in complaints]
@@ -613,8 +591,11 @@ class ServiceUnits:
             what = f"the product does not run {how}"
         elif plan.process and plan.unit_right:
             what = "the product runs since before its sandbox was last changed"
+        elif control == "DC-USR-01":
+            # Its start script may change to the account all the same.
+            what = f"{plan.unit} does not start the product as {account}"
         else:
-            what = f"the next start of the product would not be {how}"
+            what = "the next start of the product would not be in the sandbox"
         if blocked:
             return f"{what}, and cannot before what stands first in the evidence is put right"
         if overruled:
@@ -698,7 +679,9 @@ class ServiceUnits:
     # ---- inside the restart ------------------------------------------------------------------
 
     def _go_live(self, plans: list[Plan]) -> None:
-        todo = [plan for plan in plans if not plan.unit_right and not plan.is_live and self._may_change(plan)]
+        # What is not staged was refused before; its product is restarted for something else and stays as it is.
+        waiting = [plan for plan in plans if plan.staged is not None and not plan.unit_right and not plan.is_live]
+        todo = [plan for plan in waiting if self._may_change(plan) and not plan.blockers]
         running = [plan.unit for plan in todo if plan.shown.get("ActiveState") in ("active", "activating", "reloading")]
         if running and not self.changes.check_mode:
             raise ChangeError(
@@ -706,11 +689,7 @@ class ServiceUnits:
                 " The unit was not changed; see to it that nothing else starts it (monitoring, another tool), then run"
                 " harden again"
             )
-        failed = [
-            piece
-            for plan in todo
-            for piece in (plan.blockers or ([] if self.changes.check_mode else self._try(plan, True)))
-        ]
+        failed = [] if self.changes.check_mode else [piece for plan in todo for piece in self._try(plan, True)]
         if failed:
             words = "; ".join(f"{piece['what']}: {piece['actual']}" for piece in failed)
             for plan in todo:

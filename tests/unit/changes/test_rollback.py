@@ -103,6 +103,14 @@ def test_everything_comes_back(host: Host) -> None:
     assert rollback.kept == []
 
 
+def test_the_first_change_of_all_may_lie_beside_the_record(host: Host) -> None:
+    host.state.rmdir()
+    host.changes().write_file(str(host.state / "staged/jira.conf"), "x", owner=ME)
+    assert (host.state / "staged/jira.conf").read_text() == "x"
+    assert host.rollback().kept == []
+    assert not (host.state / "staged").exists()
+
+
 def test_check_mode_says_the_same_and_changes_nothing(host: Host) -> None:
     (host.files / "edited").write_text("old")
     changes = host.changes()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery import DeclarationError
 from unit.discovery.fake_host import HOME, INIT_SCRIPT, INSTALL, POM, PROPERTIES, SETENV, UNIT, FakeHost, messages
+from unit.squash import squashed
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="changing owners needs root")
 
@@ -867,6 +868,15 @@ class TestCluster:
         instance = self.node(jira, f"jira.node.id=n\njira.shared.home={path}\n")
         assert instance["shared_home_dir"] is None
         assert "shared home" in messages(instance)
+
+    @pytest.mark.skipif(os.getuid() != 0, reason="shows what root may not look at")
+    def test_shared_home_hidden_from_root(self, jira: FakeHost) -> None:
+        self.node(jira)
+        jira.path("/mnt").chmod(0)
+        os.chown(jira.path("/mnt"), 1, 1)
+        instance = squashed(jira.instance)
+        assert instance["shared_home_dir"] == self.SHARED
+        assert "shared home, but root may not look at it" in messages(instance)
 
     def test_shared_home_not_mounted(self, jira: FakeHost) -> None:
         instance = self.node(jira, "jira.node.id=n\njira.shared.home=/mnt/gone\n")

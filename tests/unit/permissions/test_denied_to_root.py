@@ -8,16 +8,18 @@ Root gives up its right to pass by permissions, which is what such a mount takes
 
 from __future__ import annotations
 
-import ctypes
-import json
 import os
 import stat
-import struct
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._permissions_tree import check_trees
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import Recorder
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rollback import Rollback, choose_run
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._walk import Mounts
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._permission_trees import permission_trees
 from unit.permissions.permission_product import (
     OTHER_UID,
     SERVICE,
@@ -30,41 +32,9 @@ from unit.permissions.permission_product import (
     snapshot,
     state,
 )
+from unit.squash import CAP_CHOWN, CAP_FOWNER, squashed
 
 pytestmark = needs_root
-
-CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER = 0, 1, 2, 3
-CAPABILITY_VERSION_3 = 0x20080522
-
-
-def drop_capabilities(*numbers: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    header = ctypes.create_string_buffer(struct.pack("<Ii", CAPABILITY_VERSION_3, 0))
-    data = ctypes.create_string_buffer(24)
-    assert libc.capget(header, data) == 0
-    words = list(struct.unpack("<6I", data.raw))
-    for number in numbers:
-        words[0] &= ~(1 << number)
-    assert libc.capset(header, ctypes.create_string_buffer(struct.pack("<6I", *words))) == 0
-
-
-def squashed(work: Callable[[], dict[str, Any]], *more: int) -> dict[str, Any]:
-    """Return what a function returns in a process whose root may not pass by permissions."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(reading)
-            drop_capabilities(CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, *more)
-            with os.fdopen(writing, "w") as pipe:
-                json.dump(work(), pipe)
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        text = pipe.read()
-    os.waitpid(child, 0)
-    return dict(json.loads(text))
 
 
 def run(product: Product, check: bool = False, more: tuple[int, ...] = (), **settings: Any) -> Result:
@@ -183,3 +153,103 @@ def test_the_account_has_no_right_of_root_left(hardened: Product, monkeypatch: p
     assert lines["Uid"].split() == [str(SERVICE_UID)] * 4
     assert lines["Gid"].split() == [str(SERVICE_GID)] * 4
     assert int(lines["CapEff"], 16) == 0
+
+
+# ---- where root may look, but a server lets it change nothing --------------------------------------
+
+
+def served(product: Product, check: bool = False, recorder: Recorder | None = None) -> Result:
+    """Run it with all of the product on a mount that squashes root."""
+    mounts = Mounts("/nonexistent")
+    mounts.types[str(product.root)] = "nfs4"
+    trees = permission_trees([product.instance()], cross_file_systems=True)
+
+    def work() -> dict[str, Any]:
+        changes = Changes(check, recorder=recorder)
+        return {**check_trees({"trees": trees}, changes, mounts), **changes.result()}
+
+    return Result(squashed(work, CAP_CHOWN, CAP_FOWNER))
+
+
+def test_what_is_refused_to_root_is_changed_as_the_service_account(product: Product) -> None:
+    everything_else = product.add("home/data/others", 0o644, OTHER_UID, OTHER_UID)
+    predicted = served(product, check=True)
+    result = served(product)
+    for path in product.home.rglob("*"):
+        expected = 0o750 if path.is_dir() else 0o600 if path.name == "dbconfig.xml" else 0o640
+        assert path == everything_else or state(path) == (SERVICE_UID, SERVICE_GID, expected)
+    assert result.evidence("DC-DIR-03").keys() == predicted.evidence("DC-DIR-03").keys()
+    assert "not put right" in result.evidence("DC-DIR-03")[str(everything_else)]
+    assert state(everything_else) == (OTHER_UID, OTHER_UID, 0o644)
+    assert {str(product.home / "log"), str(product.home)} <= set(result.targets) <= set(predicted.targets)
+    assert not served(product).changed
+
+
+def test_without_a_server_a_refusal_stays_one(product: Product) -> None:
+    result = run(product, more=(CAP_CHOWN, CAP_FOWNER))
+    assert "immutable attribute, which lsattr shows" in result.evidence("DC-DIR-03")[str(product.home)]
+    assert not result.changed
+
+
+# ---- taking it back --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Recorder:
+    """Return what records a run."""
+    folder = tmp_path / "state"
+    folder.mkdir(mode=0o700)
+    return Recorder("run1", "file_permissions", str(folder))
+
+
+def take_back(recorder: Recorder, check: bool = False, more: tuple[int, ...] = ()) -> dict[str, Any]:
+    def work() -> dict[str, Any]:
+        _name, lines = choose_run(None, None, str(Path(recorder.runs).parent))
+        rollback = Rollback(recorder.folder, check, lambda _argv: (0, "", ""))
+        rollback.run(lines)
+        return {"restored": rollback.restored, "kept": rollback.kept}
+
+    return squashed(work, *more)
+
+
+def permissions(root: Path) -> dict[str, tuple[int, int, int]]:
+    return {str(path): state(path) for path in [root, *root.rglob("*")]}
+
+
+def test_what_was_changed_as_the_account_is_taken_back_as_the_account(hardened: Product, recorder: Recorder) -> None:
+    for name in ("a/1", "a/2", "b/1"):
+        hardened.add(f"home/data/attachments/{name}", 0o666)
+    hardened.path("home/data/attachments/a").chmod(0o777)
+    before = permissions(hardened.home)
+    run(hardened, recorder=recorder)
+    after = permissions(hardened.home)
+    assert after != before
+    dry = take_back(recorder, check=True)
+    assert permissions(hardened.home) == after
+    real = take_back(recorder)
+    assert real == dry
+    assert real["kept"] == []
+    assert {item["target"] for item in real["restored"]} == {path for path in before if before[path] != after[path]}
+    assert permissions(hardened.home) == before
+
+
+def test_what_nobody_may_look_at_is_kept_and_named(hardened: Product, recorder: Recorder) -> None:
+    path = hardened.add("home/data/attachments/1", 0o666)
+    run(hardened, recorder=recorder)
+    os.chown(hardened.path("home/data/attachments"), OTHER_UID, OTHER_UID)
+    hardened.path("home/data/attachments").chmod(0o700)
+    result = take_back(recorder)
+    assert result["kept"] == [f"{path}: neither root nor the account that owned it may look at it"]
+    assert state(path)[2] == 0o640
+
+
+def test_what_a_server_refuses_to_root_is_taken_back_as_the_account(
+    product: Product, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = permissions(product.home)
+    served(product, recorder=recorder)
+    monkeypatch.setattr(Mounts, "served", lambda _self, path: path.startswith(str(product.root)))
+    monkeypatch.setattr(Mounts, "point_of", lambda _self, _path: str(product.root))
+    result = take_back(recorder, more=(CAP_CHOWN, CAP_FOWNER))
+    assert result["kept"] == []
+    assert permissions(product.home) == before

@@ -535,14 +535,21 @@ def test_mounted_file_system_is_named_not_entered(hardened: Product) -> None:
         (point / "file").write_text("x")
         result = hardened.run()
         crossed = hardened.run(check=True, settings={"cross_file_systems": True})
+        excepted = hardened.run(
+            check=True, settings={"exceptions": [{"path": str(point), "reason": "the storage team looks after it"}]}
+        )
     finally:
         subprocess.run(["umount", str(point)], check=True)
     assert {control for control, status in result.statuses.items() if status == "not_checked"} == {
         "DC-DIR-03",
         "DC-DIR-05",
     }
-    assert result["DC-DIR-03"]["reason"] == f"not looked at: {point} (it is another file system (tmpfs))"
+    assert result["DC-DIR-03"]["reason"] == (
+        f"not looked at: {point} (it is another file system (tmpfs), "
+        "left out unless atlassian_dc_file_permissions_cross_file_systems is true)"
+    )
     assert "DC-DIR-03" in crossed.failing
+    assert set(excepted.statuses.values()) == {"pass"}
     assert str(point / "file") in crossed.evidence("DC-DIR-03")
 
 
@@ -572,7 +579,7 @@ def test_failure_elsewhere_outweighs_what_was_not_looked_at(hardened: Product, t
     raw = check_trees({"trees": trees}, Changes(check_mode=True), Mounts(str(table)))
     finding = next(finding for finding in raw["dc_findings"] if finding["control"] == "DC-DIR-03")
     assert finding["status"] == "fail"
-    assert finding["reason"].endswith(f"not looked at: {point} (it is another file system (nfs4))")
+    assert f"not looked at: {point} (it is another file system (nfs4), left out unless " in finding["reason"]
 
 
 def test_network_home_is_not_checked(hardened: Product, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def judge(host: Any, check_mode: bool = False, **params: Any) -> tuple[dict[str,
         "sudo_allowed": [],
         "group_members": [],
         "restart_allowed": False,
+        "sandbox": {},
         "controls": None,
         "enforce": None,
         **params,
@@ -138,6 +139,67 @@ def test_check_mode_predicts_that_an_allowed_restart_takes_a_held_shell(host: An
     assert "login shell" in [entry["attribute"] for entry in dry.changes.entries]
     _found, real = judge(host, restart_allowed=True)
     assert "login shell" not in [entry["attribute"] for entry in real.changes.entries]
+
+
+@pytest.mark.parametrize(
+    ("instance", "kept"),
+    [
+        ({"running": True, "running_uid": 0}, False),
+        ({"running": True, "running_uid": 0, "user_file_user": "jira"}, True),
+        ({"running": True, "running_uid": 1001}, True),
+        ({"running": False, "running_uid": None}, True),
+    ],
+)
+def test_shell_stays_where_nobody_knows_what_starts_the_product(
+    host: Any, instance: dict[str, Any], kept: bool
+) -> None:
+    host.accounts(login="/bin/bash")
+    host.instance.update(unit=None, **instance)
+    found, accounts = judge(host, restart_allowed=True)
+    assert found["DC-USR-02"]["status"] == ("fail" if kept else "fixed")
+    assert found["DC-USR-02"]["pending"] is None
+    assert bool(host.ran("usermod", "--shell")) is not kept
+    assert accounts.restart_pending == []
+    _found, dry = judge(host, check_mode=True, restart_allowed=True)
+    assert ("login shell" in [entry["attribute"] for entry in dry.changes.entries]) is not kept
+
+
+def test_shell_stays_without_a_restart_where_the_unit_cannot_be_moved(host: Any) -> None:
+    host.accounts(login="/bin/bash")
+    host.instance["init_script"] = "/etc/init.d/jira"
+    host.write("etc/init.d/jira", "#!/bin/sh\nsu - jira -c /opt/jira/bin/start-jira.sh\n")
+    host.unit["ExecStartEx"] = "{ path=/etc/init.d/jira ; argv[]=/etc/init.d/jira start ; flags= ; pid=0 }"
+    found, accounts = judge(host, restart_allowed=True)
+    assert (found["DC-USR-02"]["status"], found["DC-USR-02"]["pending"]) == ("fail", None)
+    assert "DC-USR-01" in found["DC-USR-02"]["reason"]
+    assert accounts.restart_pending == []
+    assert not host.ran("usermod")
+    _found, dry = judge(host, check_mode=True, restart_allowed=True)
+    assert dry.changes.count == 0
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit", "shown", "restarted"),
+    [
+        ("0::/system.slice/jira.service", "jira.service", {}, True),
+        ("0::/user.slice/user-0.slice/session-3.scope", "jira.service", {}, False),
+        ("0::/user.slice/user-9.slice/session-3.scope", "jira.service", {"SubState": "exited"}, True),
+        ("0::/system.slice/rc-local.service", None, {}, False),
+    ],
+)
+def test_groups_of_the_process_go_with_a_restart_if_one_is_possible(
+    host: Any, cgroup: str, unit: str | None, shown: dict[str, str], restarted: bool
+) -> None:
+    host.accounts(groups="adm:x:4:jira\n")
+    host.process(confined=False, groups="4")
+    host.write("proc/70/cgroup", cgroup + "\n")
+    host.unit.update(shown)
+    host.instance.update(unit=unit, running=True, running_uid=host.uid)
+    found, accounts = judge(host)
+    assert host.ran("usermod", "--groups")
+    assert (found["DC-USR-03"]["status"], found["DC-USR-03"]["pending"]) == ("fail", "restart" if restarted else None)
+    assert ("restart it the way you start it" in found["DC-USR-03"]["reason"]) is not restarted
+    assert accounts.restart_pending == (["jira"] if restarted else [])
 
 
 def test_missing_account_is_made(host: Any) -> None:

@@ -380,6 +380,87 @@ def test_what_stands_in_the_way(
     assert units.changes.count == 0
 
 
+SCRIPTS = {
+    "su - $USER -c /opt/jira/bin/startup.sh": "su",
+    "if true; then runuser -u jira -- /opt/jira/bin/startup.sh; fi": "runuser",
+    "start-stop-daemon --start --chuid jira --exec /opt/jira/bin/startup.sh": "start-stop-daemon",
+    "daemon --user=$USER /opt/jira/bin/startup.sh": "daemon",
+    "case $1 in start) sudo -u jira /opt/jira/bin/startup.sh;; esac": "sudo",
+    "# su - jira": None,
+    "echo 'Use sudo to run this'; /opt/jira/bin/start-jira.sh": None,
+    "start-stop-daemon --start --pidfile /run/jira.pid --exec /opt/jira/bin/startup.sh": None,
+}
+
+
+@pytest.mark.parametrize("line", SCRIPTS)
+def test_script_of_somebody_else_that_changes_the_account(host: Any, staged: Path, line: str) -> None:
+    host.process(confined=False, uid=0)
+    host.write("etc/init.d/jira", f"#!/bin/sh\n{line}\n")
+    host.unit["ExecStartEx"] = "{ path=/etc/init.d/jira ; argv[]=/etc/init.d/jira start ; flags= ; pid=0 }"
+    found, units = judge(host)
+    command = SCRIPTS[line]
+    assert staged.exists() is (command is None)
+    assert units.restart_pending == (["jira"] if command is None else [])
+    if command:
+        first = found[IDENTITY]["evidence"][0]
+        assert first["actual"] == f"/etc/init.d/jira, which changes the account by {command}"
+        assert "README of role service_user" in first["expected"]
+
+
+def test_the_scripts_of_the_product_may_change_the_account(host: Any, staged: Path) -> None:
+    host.process(confined=False, uid=0)
+    host.write("opt/jira/bin/start-jira.sh", "#!/bin/sh\nrunuser -m jira -c catalina.sh\n")
+    (host.root / "etc/init.d").mkdir()
+    (host.root / "etc/init.d/jira").symlink_to("../../opt/jira/bin/start-jira.sh")
+    host.unit["ExecStartEx"] = "{ path=/etc/init.d/jira ; argv[]=/etc/init.d/jira start ; flags= ; pid=0 }"
+    judge(host)
+    assert staged.exists()
+
+
+def test_shell_command_that_changes_the_account(host: Any, staged: Path) -> None:
+    host.process(confined=False, uid=0)
+    host.unit["ExecStartEx"] = "{ path=/bin/sh ; argv[]=/bin/sh -c su jira -c /opt/jira/bin/x ; flags= ; pid=0 }"
+    found, _units = judge(host)
+    assert "a shell command that changes the account by su" in found[IDENTITY]["evidence"][0]["actual"]
+    assert not staged.exists()
+
+
+def test_restart_for_something_else_leaves_a_refused_unit_alone(host: Any, live: Path, staged: Path) -> None:
+    host.process(confined=False, uid=0)
+    host.trial = (1, "/usr/bin/java -version\tError\n")
+    judge(host)
+    host.unit["ActiveState"] = "inactive"
+    found, units = judge(host, phase="live")
+    assert units.changes.count == 0
+    assert found == {}
+    assert not live.exists()
+    assert not staged.exists()
+
+
+def test_sandbox_that_systemd_cannot_set_up_is_told_in_its_words(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.process(confined=False, uid=0)
+    host.trial = (226, "")
+    run = host.run
+    log = "x.service: Failed at step NAMESPACE\nx.service: Failed to set up mount namespacing: /srv/x: No\n"
+
+    def with_journal(argv: list[str], **options: Any) -> tuple[int, str, str]:
+        return (0, log, "") if argv[0] == "journalctl" else run(argv, **options)
+
+    monkeypatch.setattr(host, "run", with_journal)
+    found, _units = judge(host)
+    assert "Failed to set up mount namespacing: /srv/x: No" in found[CONFINEMENT]["evidence"][0]["actual"]
+
+
+def test_without_a_unit_it_says_where_the_product_runs(host: Any) -> None:
+    host.process(confined=False, uid=0)
+    host.write("proc/70/cgroup", "0::/system.slice/rc-local.service\n")
+    host.instance.update(unit=None, init_script="/etc/init.d/jira")
+    found, _units = judge(host)
+    for control in CONTROLS:
+        actual = found[control]["evidence"][0]["actual"]
+        assert actual == "started by /etc/init.d/jira, process 70 runs in rc-local.service"
+
+
 def test_process_started_by_hand(host: Any, staged: Path) -> None:
     host.process(confined=False, uid=0)
     host.write("proc/70/cgroup", "0::/user.slice/session-1.scope\n")
