@@ -48,6 +48,14 @@ def _hint(refusal: OSError, info: os.stat_result) -> str:
     return " (immutable attribute, which lsattr shows, or not allowed by the file server)"
 
 
+def _as_it_was(descriptor: int, info: os.stat_result) -> bool:
+    try:
+        now = os.fstat(descriptor)
+    except OSError:
+        return False
+    return (now.st_uid, now.st_gid, now.st_mode) == (info.st_uid, info.st_gid, info.st_mode)
+
+
 class Changes:
     """Makes changes, or only notes them in check mode.
 
@@ -84,7 +92,7 @@ class Changes:
         return cls(module.check_mode, module.run_command, listed, recorder)
 
     def _save(self, save: Callable[[Recorder], None]) -> None:
-        """Save what is about to be changed."""
+        """Save what is about to be changed; saved once more as it was, it says that the change was refused."""
         if self._recorder is not None:
             try:
                 save(self._recorder)
@@ -309,6 +317,9 @@ class Changes:
             if new_owner or wanted != stat.S_IMODE(info.st_mode):
                 os.chmod(through, wanted)
         except OSError as exc:
+            if _as_it_was(descriptor, info):
+                same = info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)
+                self._save(lambda recorder: recorder.permissions(path, info, *same))
             raise ChangeError(f"{printable(path)}: {exc.strerror}{_hint(exc, info)}") from exc
         return True
 
@@ -345,8 +356,16 @@ class Changes:
         except OSError as exc:
             if value is None and exc.errno == errno.ENODATA:
                 return True
+            self._save(lambda recorder: recorder.attribute(path, descriptor, name, self._xattr(through, name)))
             raise ChangeError(f"{printable(path)}: {attribute}: {exc.strerror}") from exc
         return True
+
+    @staticmethod
+    def _xattr(through: str, name: str) -> bytes | None:
+        try:
+            return os.getxattr(through, name)
+        except OSError:
+            return None
 
     def command(
         self,
