@@ -259,6 +259,7 @@ def test_a_sysv_script_that_changes_the_account_is_left_and_told(story: Story, r
     assert right
     assert {found[control]["status"] for control in UNIT} == {"fail"}
     assert {found[control]["pending"] for control in UNIT} == {None}
+    assert told in found["DC-USR-01"]["reason"]
     # It goes on as it was, but for the groups its account no longer has.
     assert found["DC-USR-02"]["status"] == "fail"
     assert "login shell, which stays" in found["DC-USR-02"]["reason"]
@@ -291,7 +292,7 @@ def test_without_a_unit_it_is_told_and_nothing_breaks(story: Story, row: Row) ->
     account = entries(story.harden[BY_HAND], BY_HAND)
     assert "login shell, which stays" in account["DC-USR-02"]["reason"]
     assert account["DC-USR-03"]["pending"] is None
-    assert "restart it the way you start it" in account["DC-USR-03"]["reason"]
+    assert "restart the product the way you start it" in account["DC-USR-03"]["reason"]
     assert {account[control]["status"] for control in FILES} <= {"fixed", "pass"}
 
 
