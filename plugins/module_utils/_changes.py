@@ -78,6 +78,14 @@ def _hint(refusal: OSError, info: os.stat_result) -> str:
     return " (immutable attribute, which lsattr shows, or not allowed by the file server)"
 
 
+def _as_it_was(descriptor: int, info: os.stat_result) -> bool:
+    try:
+        now = os.fstat(descriptor)
+    except OSError:
+        return False
+    return (now.st_uid, now.st_gid, now.st_mode) == (info.st_uid, info.st_gid, info.st_mode)
+
+
 class Changes:
     """Makes changes, or only notes them in check mode.
 
@@ -394,6 +402,9 @@ class Changes:
                 if new_owner or wanted != stat.S_IMODE(info.st_mode):
                     os.chmod(through, wanted)
             except OSError as exc:
+                if self._recorder is not None and _as_it_was(descriptor, info):
+                    # Saved once more as it was, it says that the change was refused.
+                    self._recorder.permissions(path, info, info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
                 hint = _hint(exc, info)
                 if not hint:
                     raise
@@ -427,15 +438,24 @@ class Changes:
         with self._making(f"{path}: {attribute}"):
             if self._recorder is not None:
                 self._recorder.attribute(path, descriptor, name, value)
-            if value is not None:
-                os.setxattr(through, name, value)
-            else:
-                try:
+            try:
+                if value is not None:
+                    os.setxattr(through, name, value)
+                else:
                     os.removexattr(through, name)
-                except OSError as exc:
-                    if exc.errno != errno.ENODATA:
-                        raise
+            except OSError as exc:
+                if value is not None or exc.errno != errno.ENODATA:
+                    if self._recorder is not None:
+                        self._recorder.attribute(path, descriptor, name, self._xattr(through, name))
+                    raise
         return True
+
+    @staticmethod
+    def _xattr(through: str, name: str) -> bytes | None:
+        try:
+            return os.getxattr(through, name)
+        except OSError:
+            return None
 
     def command(
         self,

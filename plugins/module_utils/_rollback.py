@@ -85,8 +85,22 @@ def read_run(folder: str, roles: list[str] | None) -> list[Line]:
         if line["kind"] == "execution":
             role = line["role"]
         elif role not in gone and (roles is None or role in roles):
-            lines.append(line)
+            if not _refused(line):
+                lines.append(line)
+            elif lines and _object(lines[-1]) == _object(line):
+                del lines[-1]
     return lines
+
+
+def _object(line: Line) -> tuple[Any, ...]:
+    return (line["kind"], *(line.get(key) for key in ("path", "dev", "ino", "name")))
+
+
+def _refused(line: Line) -> bool:
+    """Whether a line says that the change announced before it was refused: nothing is different after it."""
+    if line["kind"] == "p":
+        return (line["uid"], line["gid"], line["mode"]) == (line["new_uid"], line["new_gid"], line["new_mode"])
+    return line["kind"] == "attribute" and line["before"] == line["after"]
 
 
 def choose_run(name: str | None, roles: list[str] | None, state: str = STATE) -> tuple[str, list[Line]]:

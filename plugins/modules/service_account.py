@@ -561,7 +561,7 @@ class ServiceAccounts:
                     own_text = own_text if drifts else f"{reason}: the running process keeps groups taken away earlier"
                     own_pending = repaired and self._can_be_restarted(instance)
                     if repaired and not own_pending:
-                        own_text += "; restart it the way you start it, for no unit could be restarted"
+                        own_text += "; restart the product the way you start it, for it runs in no unit"
             if own_pending and not self.findings.check_mode and self.findings.enforces(control):
                 self.restart_pending.append(instance["name"])
             self.findings.judge(

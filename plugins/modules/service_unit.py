@@ -422,7 +422,10 @@ class ServiceUnits:
             where = home_of_process(process) if process else ""
             found = [f"started by {instance['init_script']}"] if instance.get("init_script") else []
             found += [f"process {instance['pid']} runs in {where}"] if where else []
-            reason = "the product has no systemd unit; make one that starts it, then run harden again"
+            reason = (
+                "the product has no systemd unit; make one that starts it, as the README of role service_user shows, "
+                "then run harden again"
+            )
             proof = [evidence("systemd unit", OWN_UNIT, ", ".join(found) or "none")]
             for control in CONTROLS:
                 self.findings.judge(control, instance["name"], proof, reason)
@@ -473,16 +476,20 @@ class ServiceUnits:
         return not wrong or bool(wrong & set(self.findings.enforced))
 
     def _trees_ready(self, plan: Plan) -> bool:
-        """Whether the account owns the folders the product needs, as far as a look at each of them tells."""
+        """Whether the account owns the folders the product needs and those inside that the trial writes to."""
         if plan.account is None:
             return False
         for folder in plan.folders:
             try:
                 if os.stat(self._real(folder)).st_uid != plan.account.uid:
                     return False
+                with os.scandir(self._real(folder)) as listing:
+                    inner = [entry.stat().st_uid for entry in listing if entry.is_dir(follow_symlinks=False)]
             except FileNotFoundError:
                 continue
             except OSError:
+                return False
+            if any(uid != plan.account.uid for uid in inner):
                 return False
         return True
 
@@ -537,7 +544,7 @@ class ServiceUnits:
                 control,
                 plan.name,
                 [*obstacles, *overruling, *proof],
-                self._reason(control, plan, right_at_next_start, bool(obstacles), bool(overruling), waits),
+                self._reason(control, plan, right_at_next_start, obstacles, bool(overruling), waits),
                 repaired=changed_live and not obstacles and not running and not overruling,
                 pending=PENDING_RESTART if waits and not predicted else None,
             )
@@ -582,7 +589,13 @@ class ServiceUnits:
         return found
 
     def _reason(
-        self, control: str, plan: Plan, right_at_next_start: bool, blocked: bool, overruled: bool, waits: bool
+        self,
+        control: str,
+        plan: Plan,
+        right_at_next_start: bool,
+        obstacles: list[Evidence],
+        overruled: bool,
+        waits: bool,
     ) -> str:
         account = plan.instance.get("service_account")
         how = f"as {account}" if control == "DC-USR-01" else "in the sandbox"
@@ -596,8 +609,10 @@ class ServiceUnits:
             what = f"{plan.unit} does not start the product as {account}"
         else:
             what = "the next start of the product would not be in the sandbox"
-        if blocked:
-            return f"{what}, and cannot before what stands first in the evidence is put right"
+        if obstacles:
+            first = obstacles[0]
+            more = f" and {len(obstacles) - 1} more" if len(obstacles) > 1 else ""
+            return f"{what}, and cannot before this is put right: {first['what']}: {first['actual']}{more}"
         if overruled:
             return f"{what}: another drop-in of {plan.unit} wins; take the directives out of it"
         if not waits:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import KEPT_RUNS, Recorder, RecordError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rollback import (
     Rollback,
@@ -122,6 +122,30 @@ def test_check_mode_says_the_same_and_changes_nothing(host: Host) -> None:
     dry = host.rollback(check_mode=True)
     assert host.snapshot() == after
     assert dry.restored == host.rollback().restored
+
+
+def test_a_run_that_was_refused_everything_is_not_the_one_to_take_back(host: Host, monkeypatch: Any) -> None:
+    path = host.files / "stuck"
+    path.write_text("x")
+    path.chmod(0o644)
+    host.chmod(host.changes("run1"), path, 0o600)
+
+    def refuse(*_arguments: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    changes = host.changes("run2")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "chmod", refuse)
+        patch.setattr(os, "setxattr", refuse)
+        with pytest.raises(ChangeError):
+            host.chmod(changes, path, 0o400)
+        descriptor = os.open(path, os.O_PATH)
+        with pytest.raises(ChangeError):
+            changes.set_xattr(str(path), descriptor, "user.x", b"1", "attribute", "absent", "present")
+        os.close(descriptor)
+    assert choose_run(None, None, str(host.state))[0] == "run1"
+    assert host.rollback().kept == []
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 def test_what_was_changed_since_is_kept_and_named(host: Host) -> None:

@@ -198,7 +198,7 @@ def test_groups_of_the_process_go_with_a_restart_if_one_is_possible(
     found, accounts = judge(host)
     assert host.ran("usermod", "--groups")
     assert (found["DC-USR-03"]["status"], found["DC-USR-03"]["pending"]) == ("fail", "restart" if restarted else None)
-    assert ("restart it the way you start it" in found["DC-USR-03"]["reason"]) is not restarted
+    assert ("restart the product the way you start it" in found["DC-USR-03"]["reason"]) is not restarted
     assert accounts.restart_pending == (["jira"] if restarted else [])
 
 

@@ -75,8 +75,6 @@ def hardened(host: Any, live: Path) -> Any:
 
 def own(host: Any) -> None:
     """Let the account be the owner of the folders, which it is when the tests run without root."""
-    import os
-
     for folder in ("data/jira", "opt/jira/logs", "usr/local/jira"):
         os.chown(at(host, folder), host.uid, host.gid)
 
@@ -268,6 +266,20 @@ def test_stopped_product_is_switched_when_its_folders_are_ready(host: Any, live:
     assert "/data/jira" in host.ran("systemd-run")[0]
     assert units.restart_pending == []
     assert states(judge(host)[0]) == [("pass", None), ("pass", None)]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="changes owners, which only root may")
+def test_stopped_product_with_a_folder_of_root_inside_is_staged(host: Any, live: Path, staged: Path) -> None:
+    host.unit["ActiveState"] = "inactive"
+    host.instance["pid"] = None
+    own(host)
+    inner = host.root / "opt/jira/logs/of-root"
+    inner.mkdir()
+    os.chown(inner, 12345, 12345)
+    found, _units = judge(host)
+    assert states(found) == [("fail", "restart"), ("fail", "restart")]
+    assert staged.exists()
+    assert not live.exists()
 
 
 def test_stopped_product_with_folders_of_somebody_else_is_staged(host: Any, live: Path, staged: Path) -> None:
