@@ -114,8 +114,11 @@ class CallbackModule(CallbackBase):
         if not _is_ours(play):
             return
         manager = play.get_variable_manager()
+        planned = [(task.get_name(), self._judged_by(task, _plan_of(task))) for task in _tasks(play.compile())]
         for host in manager._inventory.get_hosts(play.hosts, ignore_restrictions=True):
-            if host.name in self._ledger.hosts:
+            known = host.name in self._ledger.hosts
+            self._ledger.host(host.name).plan(planned)
+            if known:
                 continue
             record = self._ledger.host(host.name)
             record.groups = tuple(group.name for group in host.get_groups())
@@ -182,6 +185,12 @@ class CallbackModule(CallbackBase):
             # Ansible takes the flag itself out of the result.
             self._record_all(host, result, task, {**data, "failed": True})
 
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        """Note that a task had nothing to do on a host."""
+        task, host, _data = _parts(result)
+        if host in self._ledger.hosts:
+            self._ledger.host(host).ran.add(task.get_name())
+
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Record that nothing more is known of a host."""
         _task, host, data = _parts(result)
@@ -189,11 +198,17 @@ class CallbackModule(CallbackBase):
             self._ledger.host(host).unreachable = _first_line(data.get("msg", "no connection"))
 
     def _record_all(self, host: str, result: Any, task: Any, data: Mapping[str, Any]) -> None:
-        carried = carried_controls(self._catalogue, task.tags)
-        controls = selected_by_tags(carried, task.tags, self._ledger.run_tags)
-        if controls and not _only_steers(result, task):
+        self._ledger.host(host).ran.add(task.get_name())
+        controls = self._judged_by(task, _fields(result))
+        if controls:
             for item in data["results"] if isinstance(data.get("results"), list) else [data]:
                 self._record(host, controls, result, task, item)
+
+    def _judged_by(self, task: Any, fields: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the controls that the result of a task says something about."""
+        carried = carried_controls(self._catalogue, task.tags)
+        controls = selected_by_tags(carried, task.tags, self._ledger.run_tags)
+        return () if _only_steers(fields, task) else controls
 
     def _record(self, host: str, controls: tuple[str, ...], result: Any, task: Any, item: Mapping[str, Any]) -> None:
         source = task.get_name()
@@ -274,9 +289,13 @@ def _is_ours(play: Play) -> bool:
     )
 
 
-def _only_steers(result: Any, task: Any) -> bool:
+def _plan_of(task: Any) -> Mapping[str, Any]:
+    """Return of a task that did not run yet what `_fields` tells of one that did."""
+    return {name: getattr(task, name, None) for name in ("changed_when", "async_val", "poll")}
+
+
+def _only_steers(fields: Mapping[str, Any], task: Any) -> bool:
     """Whether a task is of a kind whose result never proves anything."""
-    fields = _fields(result)
     return (
         isinstance(task, Handler)
         or task.action.rpartition(".")[2] in NEVER_EVIDENCE

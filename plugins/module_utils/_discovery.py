@@ -847,6 +847,7 @@ class Instance:
             and self.host.stat(f"{STOPPED_FOLDER}/{self.unit.name}") is not None,
             "running": self.process is not None,
             "pid": self.process.pid if self.process else None,
+            "started": self.process.started if self.process else None,
             "running_user": None if uid is None else self.host.user_name(uid),
             "running_uid": uid,
             "unit_user": unit_user,

@@ -25,6 +25,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_
     split_words,
     text_of,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import process_start
 
 MAX_FILE = 1024 * 1024
 """Most bytes of one configuration file; a larger one is not read."""
@@ -341,6 +342,7 @@ class Process:
         self.uid = self._uid(host)
         self.unit = self._unit(host)
         self.environment = self._environment(host)
+        self.started = process_start(pid, host.at("/proc"))
 
     def _uid(self, host: Host) -> int | None:
         try:

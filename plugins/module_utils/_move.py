@@ -12,12 +12,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Evidence, evidence
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import Process, below
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import Process, below, needed_folders
 
 UNIT_PROPERTIES = ("LoadState", "ActiveState", "SubState", "ExecStartEx")
 """Properties of a unit that the functions below look at."""
 
 OWN_UNIT = "the product's own start script, in a unit of its own (see the README of role service_user)"
+
+MIN_FREE_BYTES = 16 * 1024 * 1024
+"""Space that a file system must have left for a product to be stopped: one that finds none does not start again."""
 
 MAX_SCRIPT = 256 * 1024
 """Most bytes of a start script that are looked at."""
@@ -155,7 +158,31 @@ def move_blockers(
                 allow = "AmbientCapabilities and CapabilityBoundingSet: CAP_NET_BIND_SERVICE"
                 wanted = f"{lowest} or above, or {allow} in atlassian_dc_service_user_sandbox"
                 found.append(evidence("connector port", wanted, port))
-    return found
+    return [*found, *full_file_systems(instance, root)]
+
+
+def full_file_systems(instance: Mapping[str, Any], root: str = "/") -> list[Evidence]:
+    """Return the file systems that a product writes to and that are full, each with one of its folders.
+
+    Folders that are missing, or that root may not look at, are passed over.
+
+    Args:
+        instance: the instance, as discovery tells it.
+        root: folder that stands for ``/``.
+
+    """
+    found: dict[int, Evidence] = {}
+    for folder in needed_folders(instance, None):
+        real = os.path.join(root, folder.lstrip("/"))
+        try:
+            device, space = os.stat(real).st_dev, os.statvfs(real)
+        except OSError:
+            continue
+        free = space.f_bavail * space.f_frsize  # what is kept for root is no use to the account
+        if space.f_blocks and free < MIN_FREE_BYTES and device not in found:
+            wanted = f"at least {MIN_FREE_BYTES >> 20} MiB free, or the product may not start again"
+            found[device] = evidence(f"file system of {folder}", wanted, f"{free / (1 << 20):.1f} MiB free")
+    return list(found.values())
 
 
 def _lowest_open_port(root: str) -> int:

@@ -17,6 +17,9 @@ STAGED_FOLDER = f"{STATE_FOLDER}/staged"
 STOPPED_FOLDER = f"{STATE_FOLDER}/stopped"
 """Holds a mark for each unit that was stopped to be restarted, until it runs again."""
 
+CLOCK_TOLERANCE = 2.0
+"""Seconds; the kernel tells the time of the last boot to the second only."""
+
 DROP_IN_NAME = "zz-atlassian-dc-service-user.conf"
 
 IDENTITY = ("User", "Group")
@@ -393,13 +396,14 @@ def read_process(pid: Any, root: str = "/") -> Process | None:
     except OSError:
         executable = None
     process = parse_process(pid, fields, mounts, cgroup, executable)
-    return replace(process, started=_start_time(folder, root)) if process else None
+    return replace(process, started=process_start(pid, os.path.join(root, "proc"))) if process else None
 
 
-def _start_time(folder: str, root: str) -> float | None:
+def process_start(pid: int, proc: str = "/proc") -> float | None:
+    """Return when a process was started, in seconds since 1970; None when it is gone or that is not known."""
     try:
-        ticks = int(_read(os.path.join(folder, "stat")).rpartition(")")[2].split()[19])
-        boot = re.search(r"^btime ([0-9]+)$", _read(os.path.join(root, "proc/stat")), re.MULTILINE)
+        ticks = int(_read(os.path.join(proc, str(pid), "stat")).rpartition(")")[2].split()[19])
+        boot = re.search(r"^btime ([0-9]+)$", _read(os.path.join(proc, "stat")), re.MULTILINE)
     except (OSError, ValueError, IndexError):
         return None
     return int(boot[1]) + ticks / os.sysconf("SC_CLK_TCK") if boot else None

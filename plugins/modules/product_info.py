@@ -169,6 +169,9 @@ dc_instances:
     pid:
       description: Number of the main JVM.
       type: int
+    started:
+      description: When the main JVM was started, in seconds since 1970.
+      type: float
     running_user:
       description: Account it runs as.
       type: str

@@ -114,7 +114,12 @@ from typing import Any, Callable
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import STOPPED_FOLDER, show_units
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import (
+    CLOCK_TOLERANCE,
+    STOPPED_FOLDER,
+    process_start,
+    show_units,
+)
 
 UP = ("RUNNING", "FIRST_RUN")
 
@@ -286,7 +291,11 @@ class ProductService:
         pid = self.instance["pid"]
         if pid is None:
             return bool(self.processes(self.install_dirs))
-        return not os.path.exists(os.path.join(self.proc, str(pid)))
+        if not os.path.exists(os.path.join(self.proc, str(pid))):
+            return True
+        # After a reboot its number may be that of another process.
+        before, now = self.instance.get("started"), process_start(pid, self.proc)
+        return before is not None and now is not None and abs(now - before) > CLOCK_TOLERANCE
 
     def resume(self) -> dict[str, Any]:
         """Start the product if an interrupted run has stopped it; return what it is in the end."""

@@ -133,6 +133,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings i
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._move import (
     UNIT_PROPERTIES,
     can_be_restarted,
+    full_file_systems,
     move_blockers,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
@@ -559,8 +560,12 @@ class ServiceAccounts:
                     mine.append(evidence(f"groups of process {instance['pid']}", "none but its own", ", ".join(held)))
                     right_now = False
                     own_text = own_text if drifts else f"{reason}: the running process keeps groups taken away earlier"
-                    own_pending = repaired and self._can_be_restarted(instance)
-                    if repaired and not own_pending:
+                    full = full_file_systems(instance, self.root)
+                    mine += full
+                    own_pending = repaired and not full and self._can_be_restarted(instance)
+                    if repaired and full:
+                        own_text += "; the product is not restarted, because a file system it writes to is full"
+                    elif repaired and not own_pending:
                         own_text += "; restart the product the way you start it, for it runs in no unit"
             if own_pending and not self.findings.check_mode and self.findings.enforces(control):
                 self.restart_pending.append(instance["name"])

@@ -145,6 +145,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sandbox_tr
     run_trial,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import (
+    CLOCK_TOLERANCE,
     DROP_IN_NAME,
     IDENTITY,
     Mismatch,
@@ -175,9 +176,6 @@ PROPERTIES = (
     *UNIT_PROPERTIES,
     *("FragmentPath", "DropInPaths", "NeedDaemonReload", "PIDFile", "Environment"),
 )
-
-CLOCK_TOLERANCE = 2.0
-"""Seconds; the kernel tells the time of the last boot to the second only."""
 
 RunCommand = Callable[..., "tuple[int, str, str]"]
 

@@ -88,6 +88,10 @@ class HostRecord:
     instances: list[dict[str, Any]] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
     judgements: dict[tuple[str, str | None], dict[str, list[Judgement]]] = field(default_factory=dict)
+    planned: dict[str, set[str]] = field(default_factory=dict)
+    """Names of the tasks that judge a control on this host, each perhaps only a part of it."""
+    ran: set[str] = field(default_factory=set)
+    """Names of the tasks that came to an end on this host, skipped ones too."""
     first_seen: float | None = None
     last_seen: float | None = None
 
@@ -95,6 +99,12 @@ class HostRecord:
         """Note that something happened on the host, in seconds of a monotonic clock."""
         self.first_seen = moment if self.first_seen is None else self.first_seen
         self.last_seen = moment
+
+    def plan(self, tasks: Iterable[tuple[str, Iterable[str]]]) -> None:
+        """Add tasks that are to run on the host: their names, each with the controls it judges."""
+        for name, controls in tasks:
+            for control in controls:
+                self.planned.setdefault(control, set()).add(name)
 
     def judge(self, control: str, instance: str | None, judgement: Judgement, source: str) -> None:
         """Add a judgement. It replaces those of the same source that were waiting for something, such as a restart.
@@ -112,7 +122,20 @@ class HostRecord:
         """Return what all sources together say about a control, None if none has judged it."""
         sources = self.judgements.get((control, instance), {})
         known = [judgement for judgements in sources.values() for judgement in judgements]
-        return combine(known) if known else None
+        return self._with_all_parts(control, combine(known)) if known else None
+
+    def _with_all_parts(self, control: str, judgement: Judgement) -> Judgement:
+        """Call nothing right of which a part was not looked at, because the run ended on this host before."""
+        ended = self.failed if self.unreachable is None else f"host unreachable: {self.unreachable}"
+        missing = sorted(self.planned.get(control, set()) - self.ran)
+        if ended is None or not missing or judgement.status not in ("pass", "fixed"):
+            return judgement
+        done = "; what was looked at is right" + (f" now ({judgement.reason})" if judgement.reason else "")
+        return Judgement(
+            "not_checked",
+            f"the run ended on this host before task '{missing[0]}' judged its part: {ended}{done}",
+            judgement.evidence,
+        )
 
 
 class Ledger:

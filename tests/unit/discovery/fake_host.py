@@ -96,6 +96,10 @@ esac
 """
 
 
+BOOTED, STARTED_AFTER = 1_700_000_000, 42
+"""When the host was booted, in seconds since 1970, and how long after that its processes were started."""
+
+
 class FakeHost:
     """Builds a host below a folder, piece by piece, in any state a test asks for."""
 
@@ -175,6 +179,8 @@ class FakeHost:
         self.write(f"/proc/{pid}/cmdline", b"".join(word + b"\0" for word in words))
         self.write(f"/proc/{pid}/status", f"Name:\tjava\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
         self.write(f"/proc/{pid}/cgroup", cgroup + "\n")
+        self.write(f"/proc/{pid}/stat", f"{pid} (java) {'0 ' * 19}{STARTED_AFTER * os.sysconf('SC_CLK_TCK')} 0\n")
+        self.write("/proc/stat", f"cpu 0\nbtime {BOOTED}\n")
         pairs = [f"{name}={value}" for name, value in (environment or {}).items()]
         self.write(f"/proc/{pid}/environ", "\0".join(pairs))
 

@@ -66,6 +66,7 @@ class TestWhole:
             "stopped_by_run": False,
             "running": True,
             "pid": 100,
+            "started": 1_700_000_042.0,
             "running_user": "root",
             "running_uid": 0,
             "unit_user": "root",

@@ -218,6 +218,31 @@ def test_a_failed_task_is_an_error_and_fails_the_run(playbook: Playbook) -> None
     assert not run.report["complete"]
 
 
+def test_what_a_failed_run_judged_only_in_part_is_not_checked(playbook: Playbook) -> None:
+    good = "{returns: {dc_findings: [{control: DC-USR-01, instance: jira, status: pass}]}}"
+    run = playbook.run(
+        PLAY
+        + f"""
+    - name: judges a part
+      fake: {good}
+      tags: [DC-USR-01]
+    - name: has nothing to judge here
+      fake: {good}
+      when: false
+      tags: [DC-USR-01]
+    - name: breaks
+      fake: {{returns: {{failed: true, msg: "disk full"}}}}
+    - name: judges the rest
+      fake: {good}
+      tags: [DC-USR-01]
+"""
+        + GATE
+    )
+    assert run.status("DC-USR-01") == "not_checked"
+    assert "before task 'judges the rest' judged its part" in run.entry("DC-USR-01")["reason"]
+    assert "disk full" in run.entry("DC-USR-01")["reason"]
+
+
 def test_an_ignored_error_still_is_an_error_and_meets_the_gate(playbook: Playbook) -> None:
     run = playbook.run(
         PLAY

@@ -309,6 +309,47 @@ class TestBrokenTasks:
         assert not ledger.report(TODAY)["complete"]
 
 
+class TestARunThatEndedEarly:
+    """A control that two tasks judge, of which the second never came to its end on the host."""
+
+    @pytest.fixture
+    def half(self, ledger: Ledger) -> Ledger:
+        record = ledger.host("jira1")
+        record.plan([("account", ["DC-USR-01", "DC-USR-02"]), ("unit", ["DC-USR-01"])])
+        record.ran.add("account")
+        record.failed = "task 'files' failed: No space left on device"
+        return ledger
+
+    @pytest.mark.parametrize("status", ["pass", "fixed"])
+    def test_half_of_the_evidence_is_no_pass(self, half: Ledger, status: str) -> None:
+        half.findings("jira1", [finding("DC-USR-01", status), finding("DC-USR-02", status)], "account")
+        entry = entries(half)["DC-USR-01", "jira"]
+        assert entry["status"] == "not_checked"
+        assert "before task 'unit' judged its part" in entry["reason"]
+        assert "No space left on device" in entry["reason"]
+        assert entries(half)["DC-USR-02", "jira"]["status"] == status
+
+    def test_half_of_the_evidence_is_enough_to_fail(self, half: Ledger) -> None:
+        half.findings("jira1", [finding("DC-USR-01", "fail")], "account")
+        assert entries(half)["DC-USR-01", "jira"]["status"] == "fail"
+
+    def test_a_host_that_became_unreachable(self, half: Ledger) -> None:
+        half.host("jira1").failed = None
+        half.host("jira1").unreachable = "timed out"
+        half.findings("jira1", [finding("DC-USR-01", "pass")], "account")
+        assert "host unreachable: timed out" in entries(half)["DC-USR-01", "jira"]["reason"]
+
+    def test_a_task_that_failed_later_on_takes_nothing_away(self, half: Ledger) -> None:
+        half.host("jira1").ran.add("unit")
+        half.findings("jira1", [finding("DC-USR-01", "pass")], "account")
+        assert entries(half)["DC-USR-01", "jira"]["status"] == "pass"
+
+    def test_a_run_that_came_through_needs_no_such_proof(self, half: Ledger) -> None:
+        half.host("jira1").failed = None
+        half.findings("jira1", [finding("DC-USR-01", "pass")], "account")
+        assert entries(half)["DC-USR-01", "jira"]["status"] == "pass"
+
+
 def test_the_same_facts_give_the_same_report(ledger: Ledger) -> None:
     def bare(report: dict) -> dict:
         return {key: value for key, value in report.items() if key not in ("started", "finished")}

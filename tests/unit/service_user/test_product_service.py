@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -351,6 +352,16 @@ def test_a_product_started_since_it_was_looked_at(
     for number in alive:
         (host.proc / str(number)).mkdir(parents=True)
     assert host.service(pid=pid).restarted_meanwhile is meanwhile
+
+
+@pytest.mark.parametrize(("ticks", "meanwhile"), [(5000, False), (9000, True)], ids=["the same", "another"])
+def test_a_process_that_has_the_number_of_another(ticks: int, meanwhile: bool) -> None:
+    host = FakeHost([at(ACTIVE, 500)])
+    (host.proc / "70").mkdir(parents=True)
+    (host.proc / "70/stat").write_text(f"70 (java) {'0 ' * 19}{ticks} 0\n")
+    (host.proc / "stat").write_text("cpu 1\nbtime 1000\n")
+    started = 1000 + 5000 / os.sysconf("SC_CLK_TCK")
+    assert host.service(pid=70, started=started).restarted_meanwhile is meanwhile
 
 
 def test_a_product_that_is_down_was_not_started_since() -> None:

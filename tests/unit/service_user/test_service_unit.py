@@ -490,6 +490,24 @@ def test_low_port_with_the_capability_is_fine(host: Any, staged: Path) -> None:
     assert f"AmbientCapabilities={low}" in staged.read_text()
 
 
+def test_a_product_with_a_full_disk_is_not_restarted(host: Any, staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.statvfs
+
+    def full(path: Any) -> os.statvfs_result:
+        fields = list(real(path))
+        fields[4] = 100  # f_bavail: what is left for anybody but root
+        return os.statvfs_result(fields)
+
+    monkeypatch.setattr(os, "statvfs", full)
+    host.process(confined=False, uid=0)
+    found, units = judge(host)
+    assert states(found) == [("fail", None), ("fail", None)]
+    assert "file system of" in found[IDENTITY]["evidence"][0]["what"]
+    assert "MiB free" in found[IDENTITY]["evidence"][0]["actual"]
+    assert units.restart_pending == []
+    assert not staged.exists()
+
+
 def test_no_unit(host: Any) -> None:
     host.instance.update(unit=None, init_script="/etc/init.d/jira")
     found, units = judge(host)
