@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 /usr/bi
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
 RUN = $(PYTHON) tests/run.py
 
-.PHONY: help setup demo test lint unit molecule fidelity bench clean distclean python
+.PHONY: help setup demo test lint unit versions molecule fidelity bench clean distclean python
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -23,14 +23,17 @@ setup: python ## Install system packages, the Python environment .venv and the i
 demo: python ## Audit an unhardened Jira on a test host, harden it, audit it again
 	@$(RUN) demo
 
-test: python ## Run everything: lint, unit, molecule, fidelity
+test: python ## Run everything: lint, unit, versions, molecule, fidelity
 	@$(RUN) test
 
-lint: python ## Run ansible-lint, ruff, mypy and yamllint
+lint: python ## Run ansible-lint, antsibull's linters, mypy, ruff and yamllint
 	@$(RUN) lint
 
 unit: python ## Run the unit tests
 	@$(RUN) unit
+
+versions: python ## Run ansible-test sanity and unit tests with each version of ansible-core
+	@$(RUN) versions
 
 molecule: python ## Run the Molecule scenarios on test hosts
 	@$(RUN) molecule

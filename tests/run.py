@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import itertools
 import os
 import shutil
@@ -19,12 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+from environments import CHECKOUT, RESULTS, Environment
 from hosts.podman import SYSTEM_PATH
-from hosts.progress import HostsError, fail, run_logged, say, step
+from hosts.progress import HostsError, fail, run_logged, say
+from versions import VERSIONS, junit_of
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-VENV = CHECKOUT / ".venv"
-RESULTS = CHECKOUT / ".test-results"
+ENVIRONMENT = Environment(CHECKOUT / ".venv", sys.executable, ("-r", str(CHECKOUT / "requirements-dev.txt")))
 COLLECTION = CHECKOUT / ".collections" / "ansible_collections" / "atlassian_dc" / "hardening"
 HOSTS = [sys.executable, str(CHECKOUT / "tests" / "hosts" / "hosts.py")]
 # Two at a time: while one waits for its test hosts, the other computes.
@@ -34,51 +33,6 @@ SCRIPTS = {"demo": "tests/demo.py", "bench": "tests/bench/bench.py"}
 
 
 # Setting up
-
-
-def requirements_stamp() -> str:
-    """Say what .venv was made from, and with which Python."""
-    digest = hashlib.sha256(sys.version.split()[0].encode())
-    for path in sorted(CHECKOUT.glob("requirements*.txt")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def make_venv() -> None:
-    """Make the Python environment, again whenever the requirements change."""
-    stamp = VENV / "requirements.stamp"
-    if stamp.is_file() and stamp.read_text().strip() == requirements_stamp():
-        return
-    ensure_venv_module()
-    with step("making the Python environment .venv"):
-        log = RESULTS / "venv.log"
-        run_logged([sys.executable, "-m", "venv", "--clear", str(VENV)], log, "python -m venv")
-        pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-        try:
-            run_logged([*pip, "-r", str(CHECKOUT / "requirements-dev.txt")], RESULTS / "pip.log", "pip install")
-        except HostsError as error:
-            raise HostsError(
-                f"{error}\nThe tests need the packages of requirements-dev.txt from a Python package index."
-                " Check that pip reaches one (pip config list), then run this again."
-            ) from None
-    stamp.write_text(requirements_stamp() + "\n")
-
-
-def ensure_venv_module() -> None:
-    """Debian keeps what virtual environments need in a package of its own."""
-    if (
-        subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode
-        == 0
-    ):
-        return
-    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-    apt = shutil.which("apt-get", path=SYSTEM_PATH)
-    if apt is None or os.geteuid() != 0 or not sys.executable.startswith("/usr/bin/"):
-        raise HostsError(f"{sys.executable} cannot make virtual environments. On Debian: apt-get install {package}")
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with step(f"installing system package {package}"):
-        run_logged([apt, "update"], RESULTS / "apt.log", "apt-get update", env)
-        run_logged([apt, "install", "--yes", "--no-install-recommends", package], RESULTS / "apt.log", "apt-get", env)
 
 
 def link_collection() -> None:
@@ -98,7 +52,7 @@ def setup(images: Sequence[str] | None = ()) -> None:
 
     """
     started = time.monotonic()
-    make_venv()
+    ENVIRONMENT.make()
     link_collection()
     if images is None or images:
         done = subprocess.run([*HOSTS, "setup", *(images or ())], check=False)
@@ -132,25 +86,29 @@ class Outcome:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
-
-
-def tool(name: str) -> str:
-    """Path of a program of the Python environment."""
-    return str(VENV / "bin" / name)
+    reasons: list[str] = field(default_factory=list)
+    """Why tests were skipped, each reason once."""
 
 
 def pytest_check(name: str, *arguments: str, needs_hosts: bool = False, table: str = "") -> Check:
     """Check that runs pytest."""
     junit = RESULTS / f"{name}.xml"
-    argv = [tool("pytest"), "-q", f"--junitxml={junit}", *arguments]
+    argv = [ENVIRONMENT.tool("pytest"), "-q", f"--junitxml={junit}", *arguments]
     return Check(name, argv, junit, needs_hosts=needs_hosts, table=table)
 
 
 def molecule_check(scenario: str) -> Check:
     """Check that runs a scenario of Molecule."""
-    argv = [tool("molecule"), "test", f"--scenario-name={scenario}"]
+    argv = [ENVIRONMENT.tool("molecule"), "test", f"--scenario-name={scenario}"]
     # The scenario itself is a test too, besides those of its verifier: converge, idempotence and all.
     return Check(f"molecule {scenario}", argv, RESULTS / f"molecule-{scenario}.xml", needs_hosts=True, itself=True)
+
+
+def versions_check(version: str) -> Check:
+    """Check that holds the collection to a version of ansible-core."""
+    argv = [sys.executable, str(CHECKOUT / "tests" / "versions.py"), version]
+    # That ansible-test found nothing is a test too, besides the unit tests.
+    return Check(f"ansible-core {version}", argv, junit_of(version), itself=True)
 
 
 def all_checks() -> dict[str, list[Check]]:
@@ -163,13 +121,16 @@ def all_checks() -> dict[str, list[Check]]:
                 "fidelity", "-n", "2", "--dist", "loadfile", "tests/fidelity", needs_hosts=True, table="= fidelity ="
             )
         ],
+        "versions": [versions_check(version) for version in VERSIONS],
         "unit": [pytest_check("unit", "-n", "2", "tests/unit")],
         "lint": [
-            Check("ansible-lint", [tool("ansible-lint"), "--offline"]),
-            Check("mypy", [tool("mypy"), "plugins", "tests"], env={"MYPYPATH": "tests"}),
-            Check("ruff check", [tool("ruff"), "check", "."]),
-            Check("ruff format", [tool("ruff"), "format", "--check", "."]),
-            Check("yamllint", [tool("yamllint"), "."]),
+            Check("ansible-lint", [ENVIRONMENT.tool("ansible-lint"), "--offline"]),
+            Check("mypy", [ENVIRONMENT.tool("mypy"), "plugins", "tests"], env={"MYPYPATH": "tests"}),
+            Check("antsibull-docs", [ENVIRONMENT.tool("antsibull-docs"), "lint-collection-docs", "--plugin-docs", "."]),
+            Check("antsibull-changelog", [ENVIRONMENT.tool("antsibull-changelog"), "lint"]),
+            Check("ruff check", [ENVIRONMENT.tool("ruff"), "check", "."]),
+            Check("ruff format", [ENVIRONMENT.tool("ruff"), "format", "--check", "."]),
+            Check("yamllint", [ENVIRONMENT.tool("yamllint"), "."]),
         ],
     }
 
@@ -178,7 +139,7 @@ def environment(check: Check) -> dict[str, str]:
     """Environment of a check: programs of .venv first, the checkout's collection only."""
     return {
         **os.environ,
-        "PATH": f"{VENV / 'bin'}:{os.environ.get('PATH', SYSTEM_PATH)}",
+        "PATH": f"{ENVIRONMENT.folder / 'bin'}:{os.environ.get('PATH', SYSTEM_PATH)}",
         "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
         "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".collections"),
         "NO_COLOR": "1",
@@ -191,12 +152,14 @@ def count(junit: Path | None, exit_code: int) -> Outcome:
     if junit is None or not junit.is_file():
         return Outcome(int(exit_code == 0), int(exit_code != 0))
     outcome = Outcome()
-    for case in ElementTree.parse(junit).getroot().iter("testcase"):  # noqa: S314 - written by our own pytest
+    for case in ElementTree.parse(junit).getroot().iter("testcase"):  # noqa: S314 - written by our own tests
         kinds = {child.tag for child in case}
         if kinds & {"failure", "error"}:
             outcome.failed += 1
         elif "skipped" in kinds:
             outcome.skipped += 1
+            reasons = [child.get("message", "") for child in case if child.tag == "skipped"]
+            outcome.reasons += [reason for reason in reasons if reason not in outcome.reasons]
         else:
             outcome.passed += 1
     if exit_code != 0 and outcome.failed == 0:
@@ -218,12 +181,14 @@ def run_check(check: Check) -> Outcome:
     except HostsError as error:
         exit_code, trouble = 1, str(error)
     outcome = count(check.junit, exit_code)
-    if check.itself and check.junit and check.junit.is_file() and exit_code == 0:
+    if check.itself and outcome.passed and exit_code == 0:
         outcome.passed += 1
     skipped = f", {outcome.skipped} skipped" if outcome.skipped else ""
     verdict = "FAILED" if outcome.failed else "ok"
     counts = f"{outcome.passed} passed, {outcome.failed} failed{skipped}"
     say(f"    {check.name}: {verdict} after {time.monotonic() - started:.1f} s ({counts}; {log.relative_to(CHECKOUT)})")
+    for reason in outcome.reasons:
+        say(f"    skipped: {reason}")
     if check.table and log.is_file():
         lines = log.read_text(errors="replace").splitlines()
         start = next((number for number, line in enumerate(lines) if check.table in line), len(lines))
@@ -270,7 +235,7 @@ def distclean() -> int:
     """Remove everything that make has made."""
     done = subprocess.run([*HOSTS, "destroy"], check=False)
     caches = [CHECKOUT / name for name in (".ansible", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache")]
-    remove(RESULTS, CHECKOUT / ".demo", VENV, CHECKOUT / ".collections", *caches)
+    remove(RESULTS, CHECKOUT / ".demo", ENVIRONMENT.folder, CHECKOUT / ".venvs", CHECKOUT / ".collections", *caches)
     return done.returncode
 
 
@@ -291,7 +256,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if target in SCRIPTS:
             setup(images=["jira:bookworm"])
-            return subprocess.run([tool("python"), SCRIPTS[target]], check=False).returncode
+            return subprocess.run([ENVIRONMENT.tool("python"), SCRIPTS[target]], check=False).returncode
         chosen = list(itertools.chain.from_iterable(checks.values())) if target == "test" else checks[target]
         setup(images=None if any(check.needs_hosts for check in chosen) else ())
         return run_checks(chosen)

@@ -17,6 +17,9 @@ attributes:
   diff_mode:
     description: Returns details on what has changed, or would change in C(check_mode), when in diff mode.
     support: full
+  idempotent:
+    description: When run twice in a row with the same arguments, the second run changes nothing.
+    support: full
   platform:
     description: Target operating systems.
     platforms: linux
@@ -34,6 +37,9 @@ attributes:
     support: N/A
     details:
       - This module changes nothing.
+  idempotent:
+    description: When run twice in a row with the same arguments, the second run changes nothing.
+    support: full
   platform:
     description: Target operating systems.
     platforms: linux

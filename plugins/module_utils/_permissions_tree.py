@@ -119,7 +119,7 @@ class Samples:
         """Return what was dumped."""
         samples = cls()
         samples.count = data[0]
-        samples._kept = [(path, expected, actual) for path, expected, actual in data[1]]
+        samples._kept = [tuple(item) for item in data[1]]
         return samples
 
     def items(self) -> list[Evidence]:
@@ -167,7 +167,7 @@ class Tally:
         tally.phrases = {(number, kind): (noun, one, many) for number, kind, noun, one, many in data["phrases"]}
         tally.repaired = {(number, kind): Samples.load(samples) for number, kind, samples in data["repaired"]}
         tally.left = {(number, kind): Samples.load(samples) for number, kind, samples in data["left"]}
-        tally.unread = [(path, why) for path, why in data["unread"]]
+        tally.unread = [tuple(item) for item in data["unread"]]
         tally.unread_count = data["unread_count"]
         tally.hold = data["hold"]
         return tally

@@ -271,13 +271,13 @@ message:
   sample: "Found jira: Jira 10.3.15 in /opt/atlassian/jira, running as root."
 """
 
-import os
-import subprocess
+from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery import DeclarationError, discover
 
 SYSTEMCTL_SECONDS = 20
+TIMED_OUT = 124  # exit code of timeout(1)
 
 INSTANCE_OPTIONS: dict = {
     "name": {"type": "str"},
@@ -291,18 +291,20 @@ INSTANCE_OPTIONS: dict = {
 }
 
 
-def run_command(argv: list[str]) -> str:
+def run_command(module: AnsibleModule, argv: list[str]) -> str:
     """Run a command that only reads and return what it prints; raise OSError when that fails or takes too long."""
-    environment = {**os.environ, "LC_ALL": "C", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": ""}
-    try:
-        done = subprocess.run(
-            argv, capture_output=True, timeout=SYSTEMCTL_SECONDS, env=environment, stdin=subprocess.DEVNULL, check=False
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise OSError(f"no answer within {SYSTEMCTL_SECONDS} seconds") from exc
-    if done.returncode != 0:
-        raise OSError(done.stderr.decode("utf-8", "replace").strip()[:500] or f"exit code {done.returncode}")
-    return done.stdout.decode("utf-8", "replace")
+    code, out, err = module.run_command(
+        ["timeout", str(SYSTEMCTL_SECONDS), *argv],
+        environ_update={"LC_ALL": "C", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": ""},
+        errors="replace",
+        expand_user_and_vars=False,
+        handle_exceptions=False,
+    )
+    if code == TIMED_OUT:
+        raise OSError(f"no answer within {SYSTEMCTL_SECONDS} seconds")
+    if code != 0:
+        raise OSError(err.strip()[:500] or f"exit code {code}")
+    return out
 
 
 def main() -> None:
@@ -319,8 +321,9 @@ def main() -> None:
             msg="products is empty: call the module by its full name, atlassian_dc.hardening.product_info, so that the "
             "collection's product data is added to its arguments"
         )
+    run = partial(run_command, module)
     try:
-        found = discover(module.params["products"], declared=module.params["instances"], run=run_command)
+        found = discover(module.params["products"], declared=module.params["instances"], run=run)
     except DeclarationError as exc:
         module.fail_json(msg=f"atlassian_dc_instances: {exc}")
     message = found.pop("message")

@@ -22,12 +22,6 @@ description:
   - A product that was started anew since discovery looked at it is not stopped, because what is known of it is out of
     date. It is named in RV(restarted_meanwhile).
 options:
-  instances:
-    description:
-      - The instances to stop or start, as C(ansible_facts.atlassian_dc.instances) lists them.
-    type: list
-    elements: dict
-    required: true
   state:
     description:
       - What the products should be.
@@ -47,11 +41,16 @@ attributes:
     support: full
   diff_mode:
     support: none
+  idempotent:
+    support: partial
+    details:
+      - With O(state=restarted) each run starts the products anew.
   platform:
     platforms: linux
     support: full
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
+  - atlassian_dc.hardening.instances
   - atlassian_dc.hardening.record
 author:
   - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)

@@ -33,6 +33,11 @@ options:
       - Names of the roles whose changes are taken back; all when unset.
     type: list
     elements: str
+attributes:
+  idempotent:
+    support: partial
+    details:
+      - Without O(run) each run takes back an earlier one.
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
   - atlassian_dc.hardening.record

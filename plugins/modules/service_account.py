@@ -19,12 +19,6 @@ description:
     The control is then C(fail), with C(pending=restart) where a restart puts that right.
   - Accounts that come from a directory service and not from C(/etc/passwd) are judged, never changed.
 options:
-  instances:
-    description:
-      - The instances of the host, as C(ansible_facts.atlassian_dc.instances) lists them.
-    type: list
-    elements: dict
-    required: true
   groups:
     description:
       - Names of the groups that service accounts may be members of besides their primary group.
@@ -43,11 +37,6 @@ options:
     type: list
     elements: str
     default: []
-  restart_allowed:
-    description:
-      - Whether the same run goes on to restart the products. Only what check mode predicts depends on it.
-    type: bool
-    default: false
   sandbox:
     description:
       - Directives that replace or extend those of the sandbox, as for M(atlassian_dc.hardening.service_unit). They tell
@@ -57,7 +46,9 @@ options:
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
   - atlassian_dc.hardening.controls
+  - atlassian_dc.hardening.instances
   - atlassian_dc.hardening.record
+  - atlassian_dc.hardening.restart
 author:
   - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
 """

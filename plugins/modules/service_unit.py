@@ -21,12 +21,6 @@ description:
   - Before a drop-in is staged or becomes live, its sandbox is tried. As the service account and under the very same
     directives Java is started, and before it becomes live a file is written to every folder the product needs.
 options:
-  instances:
-    description:
-      - The instances of the host, as C(ansible_facts.atlassian_dc.instances) lists them.
-    type: list
-    elements: dict
-    required: true
   phase:
     description:
       - V(stage) judges, and changes what can be changed without a restart.
@@ -48,15 +42,12 @@ options:
     type: list
     elements: path
     default: []
-  restart_allowed:
-    description:
-      - Whether the same run goes on to restart the products. Only what check mode predicts depends on it.
-    type: bool
-    default: false
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
   - atlassian_dc.hardening.controls
+  - atlassian_dc.hardening.instances
   - atlassian_dc.hardening.record
+  - atlassian_dc.hardening.restart
 author:
   - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
 """

@@ -129,7 +129,7 @@ class Story:
         """All runs."""
         return [self.audit, *(run for runs in (self.harden, self.again, self.last, self.end) for run in runs.values())]
 
-    def play(self, lab: Lab, playbook: str, hosts: Iterable[str] = SETUPS) -> Outcome:
+    def play(self, lab: Lab, playbook: str, hosts: Iterable[str] = tuple(SETUPS)) -> Outcome:
         only = ["--tags", "file_permissions"] if playbook == "rollback" else []
         return lab.play(playbook, "-i", str(self.variables), "--limit", ",".join(hosts), *only)
 

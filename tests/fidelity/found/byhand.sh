@@ -1,6 +1,7 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=sh
 # Nothing that systemd knows: a script that is not executable any more, called by rc.local.
 systemctl stop jira.service
 rm /etc/systemd/system/jira.service

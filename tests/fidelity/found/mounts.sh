@@ -1,6 +1,7 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=sh
 # The home on a file system of its own; attachments on a FUSE mount of the service account and the shared home on one that
 # calls itself a network file system. The kernel shows neither to root, as a server that squashes root would not.
 home=/var/atlassian/application-data/jira

@@ -1,3 +1,4 @@
+# shellcheck shell=dash
 # Sourced by catalina.sh: memory and arguments of Jira's Java virtual machine.
 
 # Jira wants to open at least this many files.
@@ -24,10 +25,10 @@ JVM_REQUIRED_ARGS='-Djava.awt.headless=true -Datlassian.standalone=JIRA -Dorg.ap
 JVM_EXTRA_ARGS="-XX:-OmitStackTraceInFastThrow"
 
 CURRENT_NOFILES_LIMIT=$( ulimit -Hn )
-ulimit -Sn $CURRENT_NOFILES_LIMIT
+ulimit -Sn "$CURRENT_NOFILES_LIMIT"
 ulimit -n $(( CURRENT_NOFILES_LIMIT > MIN_NOFILES_LIMIT ? CURRENT_NOFILES_LIMIT : MIN_NOFILES_LIMIT ))
 
-PRGDIR=`dirname "$0"`
+PRGDIR=$(dirname "$0")
 cat "${PRGDIR}"/jirabanner.txt
 
 JIRA_HOME_MINUSD=""
