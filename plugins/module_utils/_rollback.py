@@ -29,16 +29,16 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes im
     temporary_path,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import (
-    MANIFEST,
     RUN_NAME,
     STATE,
     UNDONE,
+    Line,
+    read_run,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import below
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._walk import Mounts
 
 UNIT_FOLDER = "/etc/systemd/system/"
-Line = dict[str, Any]
 
 
 class RollbackError(Exception):
@@ -52,55 +52,6 @@ class DeniedError(Exception):
         """Say where that begins, so that all below can be done by somebody else."""
         super().__init__(refusal.strerror or str(refusal))
         self.where = where
-
-
-def read_lines(path: str) -> Iterator[Any]:
-    """Yield the JSON lines of a file; a line that was cut short is passed over, as what it announced was not done."""
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as stream:
-        for raw in stream:
-            try:
-                yield json.loads(raw)
-            except ValueError:
-                continue
-
-
-def read_run(folder: str, roles: list[str] | None) -> list[Line]:
-    """Return what a run has recorded and what was not taken back yet, oldest first.
-
-    Args:
-        folder: the folder of the run.
-        roles: only what these roles changed; None for all.
-
-    """
-    undone = list(read_lines(os.path.join(folder, UNDONE)))
-    if any(entry["roles"] is None for entry in undone):
-        return []
-    gone = {role for entry in undone for role in entry["roles"]}
-    lines: list[Line] = []
-    role: str | None = None
-    for line in read_lines(os.path.join(folder, MANIFEST)):
-        if isinstance(line, list):
-            names = ("kind", "path", "dev", "ino", "uid", "gid", "mode", "new_uid", "new_gid", "new_mode")
-            line = dict(zip(names, line))
-        if line["kind"] == "execution":
-            role = line["role"]
-        elif role not in gone and (roles is None or role in roles):
-            if not _refused(line):
-                lines.append(line)
-            elif lines and _object(lines[-1]) == _object(line):
-                del lines[-1]
-    return lines
-
-
-def _object(line: Line) -> tuple[Any, ...]:
-    return (line["kind"], *(line.get(key) for key in ("path", "dev", "ino", "name")))
-
-
-def _refused(line: Line) -> bool:
-    """Whether a line says that the change announced before it was refused: nothing is different after it."""
-    if line["kind"] == "p":
-        return (line["uid"], line["gid"], line["mode"]) == (line["new_uid"], line["new_gid"], line["new_mode"])
-    return line["kind"] == "attribute" and line["before"] == line["after"]
 
 
 def choose_run(name: str | None, roles: list[str] | None, state: str = STATE) -> tuple[str, list[Line]]:
@@ -117,7 +68,7 @@ def choose_run(name: str | None, roles: list[str] | None, state: str = STATE) ->
         kept = ", ".join(names) or "none"
         raise RollbackError(f"there is no record of run '{name}' on this host; recorded are: {kept}")
     for known in reversed(names):
-        lines = read_run(os.path.join(runs, known), roles)
+        lines = list(read_run(os.path.join(runs, known), roles))
         if known == name or (name is None and lines):
             return known, lines
         if lines:

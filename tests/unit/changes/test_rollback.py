@@ -297,6 +297,71 @@ def test_only_the_last_runs_are_kept_and_all_is_private(host: Host) -> None:
     assert stat.S_IMODE((host.state / "runs").stat().st_mode) == 0o700
 
 
+def kept(host: Host) -> list[str]:
+    return sorted(path.name for path in (host.state / "runs").iterdir())
+
+
+def refused_everything(host: Host, run: str) -> None:
+    """Leave the record of a run that changed nothing: announced, refused, and saved once more as it was."""
+    recorder = Recorder(run, "file_permissions", str(host.state))
+    info = os.stat(host.files)
+    before = (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
+    recorder.permissions(str(host.files), info, *before[:2], 0o700)
+    recorder.permissions(str(host.files), info, *before)
+    recorder.close()
+
+
+def test_runs_that_changed_nothing_do_not_push_out_one_that_did(host: Host) -> None:
+    host.changes("run0").write_file(str(host.files / "x"), "0", owner=ME)
+    for number in range(1, KEPT_RUNS + 3):
+        if number % 2:
+            refused_everything(host, f"run{number}")
+        else:
+            host.changes(f"run{number}").prepare()
+    assert kept(host) == ["run0", *(f"run{number}" for number in range(4, KEPT_RUNS + 3))]
+    host.rollback()
+    assert not (host.files / "x").exists()
+
+
+def test_a_run_that_is_taken_back_as_a_whole_goes_before_one_that_is_not(host: Host) -> None:
+    for number in range(KEPT_RUNS):
+        host.changes(f"run{number}", role="service_user" if number else None).write_file(
+            str(host.files / str(number)), "x", owner=ME
+        )
+    host.rollback(f"run{KEPT_RUNS - 1}")
+    host.rollback(f"run{KEPT_RUNS - 2}", roles=["file_permissions"])  # it has changed nothing of that role
+    host.changes("run9").write_file(str(host.files / "x"), "x", owner=ME)
+    assert kept(host) == [*(f"run{number}" for number in range(KEPT_RUNS - 1)), "run9"]
+
+
+@pytest.mark.parametrize(
+    "cut", ["after the change", "in the line after it", "before the change", "unreadable", "unknown"]
+)
+def test_the_record_of_an_interrupted_run_is_not_taken_for_an_empty_one(host: Host, cut: str) -> None:
+    recorder = Recorder("run0", "service_user", str(host.state))
+    path = host.files / "x"
+    path.write_text("old")
+    recorder.file(str(path), path.lstat(), b"old", b"new")  # never closed
+    manifest = host.state / "runs/run0/manifest.jsonl"
+    if cut != "before the change":
+        path.write_text("new")
+    if cut == "in the line after it":
+        with manifest.open("a") as stream:
+            stream.write('["p","/et')
+    elif cut == "unreadable":
+        manifest.unlink()
+        manifest.mkdir()
+    elif cut == "unknown":
+        manifest.write_text('{"of": "a later version"}\n')
+    for number in range(1, KEPT_RUNS + 3):
+        refused_everything(host, f"run{number}")
+    assert "run0" in kept(host)
+    assert len(kept(host)) == KEPT_RUNS
+    if cut in ("after the change", "in the line after it"):
+        host.rollback()
+        assert path.read_text() == "old"
+
+
 @pytest.mark.parametrize("name", ["../x", "", "a/b", ".hidden", "x" * 65])
 def test_a_run_cannot_lead_out_of_its_folder(host: Host, name: str) -> None:
     with pytest.raises(RecordError):
