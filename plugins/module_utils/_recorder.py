@@ -24,7 +24,7 @@ from typing import Any
 
 STATE = "/var/lib/atlassian-dc"
 KEPT_RUNS = 5
-"""Records that are kept. When a run starts its own, others go: first those with nothing to take back, then the oldest."""
+"""Records that are kept. Others go when a run starts its own: first those with nothing to take back, then the oldest"""
 
 MAX_BLOB_BYTES = 16 * 1024 * 1024
 """Longest file content that is saved. What the roles rewrite are configuration files."""
