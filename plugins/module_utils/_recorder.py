@@ -183,9 +183,10 @@ class Recorder:
         line = {"kind": "attribute", "path": path, "dev": info.st_dev, "ino": info.st_ino, "name": name}
         self._add({**line, "before": before, "after": None if after is None else after.hex()})
 
-    def command(self, target: str, attribute: str, undo: list[str] | None) -> None:
-        """Note a command that is about to run, and the one that takes it back."""
-        self._add({"kind": "command", "target": target, "attribute": attribute, "undo": undo}, durable=True)
+    def command(self, target: str, attribute: str, before: str, after: str, undo: list[str] | None) -> None:
+        """Note a command that is about to run, what it changes in words, and the one that takes it back."""
+        line = {"kind": "command", "target": target, "attribute": attribute, "before": before, "after": after}
+        self._add({**line, "undo": undo}, durable=True)
 
     # -- how ---------------------------------------------------------------------------------------------------
 

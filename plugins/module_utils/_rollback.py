@@ -399,7 +399,7 @@ class Rollback:
     def _command(self, line: Line) -> None:
         if line["undo"] is None:
             return
-        self._note(line["target"], line["attribute"], "as the run left it", "as before")
+        self._note(line["target"], line["attribute"], line["after"], line["before"])
         if self.check_mode:
             return
         code, out, err = self._run_command(line["undo"], environ_update={"LC_ALL": "C"})

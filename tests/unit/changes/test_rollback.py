@@ -233,6 +233,9 @@ def test_commands_are_taken_back_in_reverse_and_failures_named(host: Host) -> No
     host.commands.clear()
     rollback = host.rollback()
     assert host.commands == [["fails"], ["usermod", "--unlock"]]
+    assert rollback.restored == [
+        {"target": "account jira", "attribute": "password", "before": "locked", "after": "set"}
+    ]
     assert rollback.kept == ["account y: shell: no such account"]
 
 
