@@ -82,6 +82,7 @@ def read_run(folder: str, roles: list[str] | None) -> Iterator[Line]:
         if line["kind"] == "execution":
             role = line["role"]
         elif role not in gone and (roles is None or role in roles):
+            line["role"] = role
             # Whether it was refused, only the next line says.
             refused = _refused(line)
             if announced is not None and not (refused and _object(announced) == _object(line)):
@@ -89,6 +90,12 @@ def read_run(folder: str, roles: list[str] | None) -> Iterator[Line]:
             announced = None if refused else line
     if announced is not None:
         yield announced
+
+
+def begin_of_run(folder: str) -> int | None:
+    """Return when a run made its first change, in seconds since 1970; None where its record does not tell."""
+    first = next(read_lines(os.path.join(folder, MANIFEST)), None)
+    return first["time"] if isinstance(first, dict) and first.get("kind") == "execution" else None
 
 
 def _object(line: Line) -> tuple[Any, ...]:

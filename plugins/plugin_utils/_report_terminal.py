@@ -168,7 +168,7 @@ def _pad(text: str, width: int) -> str:
     return text + " " * (width - text_width(text))
 
 
-def _wrap(text: str, width: int, max_lines: int | None = None) -> list[str]:
+def wrap(text: str, width: int, max_lines: int | None = None) -> list[str]:
     """Break a text into lines at spaces, and a word longer than a line anywhere."""
     lines: list[str] = []
     line = ""
@@ -194,7 +194,7 @@ def _wrap(text: str, width: int, max_lines: int | None = None) -> list[str]:
     return lines or [""]
 
 
-class _Painter:
+class Painter:
     """Colours text, or leaves it alone."""
 
     def __init__(self, color: bool) -> None:
@@ -205,7 +205,7 @@ class _Painter:
         return f"\x1b[{code}m{text}\x1b[0m" if self.color and code and text else text
 
 
-def _table(report: Report, paint: _Painter, width: int) -> Iterator[str]:
+def _table(report: Report, paint: Painter, width: int) -> Iterator[str]:
     rows = [
         (visible(name), count_statuses(host["controls"]), host["reachable"])
         for name, host in sorted(report["hosts"].items())
@@ -224,7 +224,7 @@ def _table(report: Report, paint: _Painter, width: int) -> Iterator[str]:
         for name, counts, reachable in rows:
             parts = [f"{counts[column]} {_COLUMNS[column]}" for column in columns if counts[column]]
             text = f"{name}: {', '.join(parts) or 'no controls'}{'' if reachable else ', unreachable'}"
-            yield from _wrap(text, width)
+            yield from wrap(text, width)
         return
     name_width = max(min(longest, space_for_name()), len("total") if len(rows) > 1 else 0)
 
@@ -242,7 +242,7 @@ def _table(report: Report, paint: _Painter, width: int) -> Iterator[str]:
         yield line("total", total)
 
 
-def _findings(report: Report, paint: _Painter, width: int) -> Iterator[str]:
+def _findings(report: Report, paint: Painter, width: int) -> Iterator[str]:
     found = [
         (entry, name if entry["instance"] is None else f"{name}/{entry['instance']}")
         for name, host in report["hosts"].items()
@@ -279,7 +279,7 @@ def _findings(report: Report, paint: _Painter, width: int) -> Iterator[str]:
         else:
             yield prefix.rstrip()
             yield _INDENT + _truncate(title, width - len(_INDENT))
-        for line in _wrap(reason, width - len(_INDENT), MAX_REASON_LINES):
+        for line in wrap(reason, width - len(_INDENT), MAX_REASON_LINES):
             yield _INDENT + line
 
 
@@ -305,29 +305,29 @@ def _hints(report: Report) -> Iterator[str]:
         yield f"Not listed here: {', '.join(counted)}. The report has the reason of each."
 
 
-def _plan(report: Report, paint: _Painter, width: int) -> Iterator[str]:
+def _plan(report: Report, paint: Painter, width: int) -> Iterator[str]:
     """Return what harden would do after an audit, and the command."""
     todo = plan(report)
     if todo is None:
         return
-    yield from (paint(line, "bold") for line in _wrap("What harden would do, unless a reason says otherwise", width))
+    yield from (paint(line, "bold") for line in wrap("What harden would do, unless a reason says otherwise", width))
     for step in todo.steps:
         ids = some_names([visible(item.id) for item in step.items])
-        first, *others = _wrap(f"{step.words}: {ids}", width - len(_INDENT))
+        first, *others = wrap(f"{step.words}: {ids}", width - len(_INDENT))
         yield f"{len(step.items):>5}  {first}"
         yield from (_INDENT + line for line in others)
     if todo.command is None:
         return
-    yield from _wrap("To start it, with your inventory:", width)
-    *firsts, last = _wrap(todo.command, width - 4)
+    yield from wrap("To start it, with your inventory:", width)
+    *firsts, last = wrap(todo.command, width - 4)
     yield from (f"  {line} \\" for line in firsts)
     yield f"  {last}"
     if not todo.limited:
-        yield from _wrap(
+        yield from wrap(
             "It names no hosts: limit it to those of this audit with --limit if your inventory has more.", width
         )
     if todo.restarts:
-        yield from _wrap(f"Add {RESTART_OPTION} when the products may be restarted.", width)
+        yield from wrap(f"Add {RESTART_OPTION} when the products may be restarted.", width)
 
 
 def render_terminal(report: Report, color: bool = False, width: int = 80) -> str:
@@ -339,7 +339,7 @@ def render_terminal(report: Report, color: bool = False, width: int = 80) -> str
         width: columns of the terminal; fewer than 40 count as 40.
 
     """
-    paint = _Painter(color)
+    paint = Painter(color)
     width = max(width, MIN_WIDTH)
     summary = report["summary"]
     what = "Hardening" if report["mode"] == "harden" else "Audit"
@@ -348,8 +348,8 @@ def render_terminal(report: Report, color: bool = False, width: int = 80) -> str
     def paragraph(text: str, style: str | None = None) -> None:
         # Lines of a message after its first are indented: they cannot pass for lines of the report.
         first, *others = (visible(line) for line in split_lines(text) or [""])
-        lines.extend(paint(line, style) for line in _wrap(first, width))
-        lines.extend(paint(f"    {line}", style) for other in others for line in _wrap(other, width - 4))
+        lines.extend(paint(line, style) for line in wrap(first, width))
+        lines.extend(paint(f"    {line}", style) for other in others for line in wrap(other, width - 4))
 
     paragraph(f"{what} of {plural(len(report['hosts']), 'host')}, {readable_time(report['finished'])}", "bold")
     reasons = why_incomplete(report)

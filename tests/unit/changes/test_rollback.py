@@ -16,7 +16,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import KEPT_RUNS, Recorder, RecordError
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import (
+    KEPT_RUNS,
+    Recorder,
+    RecordError,
+    begin_of_run,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rollback import (
     Rollback,
     RollbackError,
@@ -37,10 +42,15 @@ class Host:
         self.files.mkdir(parents=True)
         self.state.mkdir()
         self.commands: list[list[str]] = []
+        self.running: list[str] = []
         self._recorder: Recorder | None = None
 
     def command(self, argv: list[str], **_options: Any) -> tuple[int, str, str]:
         self.commands.append(argv)
+        if argv[:2] == ["systemctl", "show"]:
+            units = argv[argv.index("--") + 1 :]
+            states = (f"Id={u}\nActiveState={'active' if u in self.running else 'inactive'}\n" for u in units)
+            return 0, "\n".join(states), ""
         if "full" in argv:
             return 1, "", "usermod: /etc/passwd: No space left on device"
         return (1, "", "no such account") if "fails" in argv else (0, "", "")
@@ -237,6 +247,53 @@ def test_commands_are_taken_back_in_reverse_and_failures_named(host: Host) -> No
         {"target": "account jira", "attribute": "password", "before": "locked", "after": "set"}
     ]
     assert rollback.kept == ["account y: shell: no such account"]
+
+
+def test_what_there_is_to_tell_of_a_run(host: Host) -> None:
+    (host.files / "x").write_text("old")
+    changes = host.changes(role="service_user")
+    changes.command(["groupadd"], "group jira", "existence", "absent", "a system group")
+    changes.command(["useradd"], "account jira", "existence", "absent", "a system account")
+    changes.command(["usermod"], "account crowd", "shell", "a", "b", ["usermod", "--shell", "a"])
+    changes.command(["usermod"], "account crowd", "groups", "adm", "none", ["usermod", "--groups", "adm"])
+    changes.command(["systemctl", "daemon-reload"], "systemd", "units", "old", "new")
+    changes = host.changes(role="file_permissions")
+    host.chmod(changes, host.files / "x", 0o600)
+    changes.write_file(str(host.files / "x"), "new", owner=ME)
+    changes.write_file(str(host.files / "made/y"), "new", owner=ME)
+    _name, lines = choose_run(None, None, str(host.state))
+    assert {line["role"] for line in lines} == {"service_user", "file_permissions"}
+    assert (begin_of_run(str(host.state / "runs/run1")) or 0) > 1_700_000_000
+    dry, real = host.rollback(check_mode=True), host.rollback()
+    for rollback in (dry, real):
+        assert rollback.stay == ["account jira", "group jira"]
+        assert rollback.targets("account") == ["crowd"]
+        assert rollback.paths == 3  # x, made and made/y
+
+
+def test_a_record_without_a_beginning_tells_none(host: Host) -> None:
+    folder = host.state / "runs/run1"
+    folder.mkdir(parents=True)
+    assert begin_of_run(str(folder)) is None
+    (folder / "manifest.jsonl").write_text('{"kind": "exec')
+    assert begin_of_run(str(folder)) is None
+
+
+@pytest.mark.parametrize(
+    ("running", "stopped", "told"),
+    [
+        (["jira.service"], [], ["jira.service"]),
+        (["jira.service"], ["jira.service"], []),
+        ([], [], []),
+    ],
+)
+def test_products_that_go_on_as_they_were_started(
+    host: Host, running: list[str], stopped: list[str], told: list[str]
+) -> None:
+    host.running = running
+    rollback = Rollback(str(host.state), False, host.command)
+    rollback.units = {"jira.service", "crowd.service"}
+    assert rollback.still_running(stopped) == told
 
 
 def test_on_a_full_disk_the_rest_is_restored_and_the_run_can_be_taken_back_again(
