@@ -158,7 +158,8 @@ def told(outcome: Outcome, host: str) -> str:
 
 def test_the_end_tells_what_was_put_back(story: Story, whole: str) -> None:
     for outcome, words in ((story.check, "would be put back"), (story.whole, "put back")):
-        paths = len([target for target in outcome.changes(whole) if target.startswith("/")])
+        made = [r["changes"] for r in outcome.results if r["host"] == whole and r["action"].endswith(".rollback")]
+        paths = len({item["target"] for changes in made for item in changes if item["target"].startswith("/")})
         assert f"{words}: {paths} paths, 1 unit (jira.service), 1 account (jira)" in told(outcome, whole)
         assert "by hand" not in told(outcome, whole)
     assert "(roles file_permissions, service_user) is taken back" in " ".join(told(story.whole, whole).split())
