@@ -68,6 +68,7 @@ DEFAULT_REPORT_DIR = "./atlassian-dc-report"
 PREFLIGHT = f"{COLLECTION}.preflight"
 GATE = f"{COLLECTION}.gate"
 ROLLBACK = f"{COLLECTION}.rollback"
+TAKE_BACK = f"ansible-playbook -i INVENTORY {ROLLBACK}"
 SETTINGS = (REPORT_DIR, SKIP_CONTROLS, WAIVERS_FILE, ATTESTATIONS_FILE)
 
 NEVER_EVIDENCE = frozenset(
@@ -102,6 +103,7 @@ class CallbackModule(CallbackBase):
         self._check_modes: set[bool] = set()
         self._gated = False
         self._judges = False
+        self._changed = False
         self._takes_back: set[bool] = set()
         self._rollbacks: dict[str, HostRollback] = {}
 
@@ -177,7 +179,7 @@ class CallbackModule(CallbackBase):
         if "dc_instances" in data:
             facts = data.get("ansible_facts", {}).get("atlassian_dc", {})
             self._ledger.found(host, data["dc_instances"], facts.get("problems", ()))
-        self._note_rollback(host, result, task, data)
+        self._note_changes(host, result, task, data)
         self._record_all(host, result, task, data)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
@@ -190,7 +192,7 @@ class CallbackModule(CallbackBase):
         elif host in self._ledger.hosts:
             self._ledger.host(host).seen(time.monotonic())
             self._ledger.host(host).failed = _why_failed(task, data)
-            self._note_rollback(host, result, task, data)
+            self._note_changes(host, result, task, data)
             # Ansible takes the flag itself out of the result.
             self._record_all(host, result, task, {**data, "failed": True})
 
@@ -200,9 +202,14 @@ class CallbackModule(CallbackBase):
         if host in self._ledger.hosts:
             self._ledger.host(host).unreachable = _first_line(data.get("msg", "no connection"))
 
-    def _note_rollback(self, host: str, result: Any, task: Any, data: Mapping[str, Any]) -> None:
-        if _is_action(task, ROLLBACK) and "run" in data:
-            self._rollbacks[host] = HostRollback(data, bool(_fields(result).get("check_mode")))
+    def _note_changes(self, host: str, result: Any, task: Any, data: Mapping[str, Any]) -> None:
+        """Note what a run has changed or taken back on a host, for the words at the end."""
+        predicted = bool(_fields(result).get("check_mode"))
+        if _is_action(task, ROLLBACK):
+            if "run" in data:
+                self._rollbacks[host] = HostRollback(data, predicted)
+        elif data.get("dc_changes") and not predicted:
+            self._changed = True
 
     def _record_all(self, host: str, result: Any, task: Any, data: Mapping[str, Any]) -> None:
         carried = carried_controls(self._catalogue, task.tags)
@@ -249,6 +256,8 @@ class CallbackModule(CallbackBase):
             return
         for path in written.values():
             self._display.display(f"Report: {path}")
+        if self._changed:
+            self._display.display(f"To take back what this run ({ledger.name}) has changed:\n  {TAKE_BACK}")
 
     def _show_rollback(self) -> None:
         for name, record in self._ledger.hosts.items():

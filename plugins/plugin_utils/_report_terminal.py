@@ -9,7 +9,13 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_plan import RESTART_OPTION, plan
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_plan import (
+    PERSON,
+    RESTART_OPTION,
+    kind_of,
+    plan,
+)
 
 Report = Mapping[str, Any]
 Entry = Mapping[str, Any]
@@ -24,6 +30,8 @@ MIN_TITLE_WIDTH = 24
 MAX_REASON_LINES = 3
 MAX_LOCATION_WIDTH = 28
 MAX_NAMES = 10
+MAX_FOR_A_PERSON = 3
+"""Most things named below a finding that no run of ours puts right."""
 
 _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _COLUMNS = {
@@ -98,10 +106,10 @@ def readable_time(iso: str) -> str:
     return f"{iso[:-1].replace('T', ' ')} UTC" if iso.endswith("Z") else iso
 
 
-def some_names(names: list[str]) -> str:
+def some_names(names: list[str], most: int = MAX_NAMES) -> str:
     """Return the names in a line; of very many the first ones and how many more there are."""
-    listed = ", ".join(names[:MAX_NAMES])
-    return f"{listed} and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else listed
+    listed = ", ".join(names[:most])
+    return f"{listed} and {len(names) - most} more" if len(names) > most else listed
 
 
 def why_incomplete(report: Report) -> list[str]:
@@ -271,16 +279,21 @@ def _findings(report: Report, paint: Painter, width: int) -> Iterator[str]:
         mark = f"[pending {visible(entry['pending'])}] " if entry["pending"] else ""
         title, reason = mark + visible(entry["title"]), visible(entry["reason"] or "")
         whole = f"{title}: {reason}"
+        below = []
         if text_width(whole) <= width - prefix_width:
             yield prefix + _GAP + whole
-            continue
-        if width - prefix_width >= MIN_TITLE_WIDTH:
-            yield prefix + _GAP + _truncate(title, width - prefix_width)
         else:
-            yield prefix.rstrip()
-            yield _INDENT + _truncate(title, width - len(_INDENT))
-        for line in wrap(reason, width - len(_INDENT), MAX_REASON_LINES):
-            yield _INDENT + line
+            below.append(reason)
+            if width - prefix_width >= MIN_TITLE_WIDTH:
+                yield prefix + _GAP + _truncate(title, width - prefix_width)
+            else:
+                yield prefix.rstrip()
+                yield _INDENT + _truncate(title, width - len(_INDENT))
+        if kind_of(entry, load_catalogue()) == PERSON:  # who has to do it need not open the report for it
+            below.append(some_names([visible(item["what"]) for item in entry["evidence"]], MAX_FOR_A_PERSON))
+        for text in below:
+            for line in wrap(text, width - len(_INDENT), MAX_REASON_LINES):
+                yield _INDENT + line
 
 
 def _hints(report: Report) -> Iterator[str]:
@@ -290,7 +303,7 @@ def _hints(report: Report) -> Iterator[str]:
     if waiting and report["mode"] == "harden":  # after an audit the plan tells it
         yield (
             f"{plural(waiting, 'control')} pending a product restart: "
-            "run harden with atlassian_dc_allow_restart=true when the product may be restarted."
+            f"run harden with {RESTART_OPTION} when the product may be restarted."
         )
     counted = []
     if summary["waived"]:
