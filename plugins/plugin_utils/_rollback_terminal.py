@@ -65,8 +65,8 @@ def render_rollback(hosts: Mapping[str, HostRollback], check_mode: bool, color: 
         # Where only the prediction was reached, nothing has happened.
         tried = host.result if host.trouble is None or host.predicted == check_mode else None
         if host.trouble is not None:
-            how = "not taken back as a whole" if tried else "NOT taken back"
-            text = f"{visible(name)}: {how}: {visible(host.trouble)}"
+            # What failed after it, such as a start, or in it, tells so itself.
+            text = f"{visible(name)}: {'' if tried else 'NOT taken back: '}{visible(host.trouble)}"
             lines += (paint(line, "error") for line in wrap(text, width))
         if tried is None:
             continue

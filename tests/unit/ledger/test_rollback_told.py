@@ -68,7 +68,7 @@ def test_a_failure_is_told_with_what_came_back(callback: Any) -> None:
     callback.v2_runner_on_failed(result("a", **RUN, msg="run x is not taken back as a whole: /etc: disk full"))
     callback.v2_runner_on_failed(result("b", msg="run 'y' is later than 'x'"))
     text = end(callback, a=1, b=1)
-    assert "a: not taken back as a whole: task 'Restore' failed: run x" in text
+    assert "a: task 'Restore' failed: run x is not taken back as a whole" in text
     assert "put back: 4066 paths" in text
     assert "b: NOT taken back: task 'Restore' failed: run 'y' is later than 'x'" in text
 

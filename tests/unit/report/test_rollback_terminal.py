@@ -112,10 +112,11 @@ def test_a_host_that_only_came_to_the_prediction_was_not_taken_back() -> None:
     assert text.splitlines()[2:] == ["jira1: NOT taken back: task 'Stop' failed: it does not stop"]
 
 
-def test_a_rollback_that_failed_half_way_tells_what_came_back() -> None:
-    text = rendered(RUN, trouble="task 'Restore' failed: No space left on device")
+@pytest.mark.parametrize("why", ["'Restore' failed: run x is not taken back as a whole", "'Start' failed: it is down"])
+def test_a_rollback_that_failed_in_it_or_after_it_tells_what_came_back(why: str) -> None:
+    text = rendered(RUN, trouble=f"task {why}")
     assert text.splitlines()[2:] == [
-        "jira1: not taken back as a whole: task 'Restore' failed: No space left on device",
+        f"jira1: task {why}",
         "    put back: 4066 paths, 1 unit (jira.service), 1 account (jira)",
     ]
 
