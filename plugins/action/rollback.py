@@ -4,8 +4,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
 
 
 class ActionModule(ControlAction):
     """Runs the module under the name of the run, so that no other run changes the host meanwhile."""
+
+    def module_arguments(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of the module; refuse ids of controls, for what a run did is recorded by role."""
+        arguments = super().module_arguments(task_vars)
+        catalogue, roles = load_catalogue(), arguments.get("roles") or []
+        wrong = [name for name in roles if name in catalogue]
+        if wrong:
+            meant = ",".join(dict.fromkeys(catalogue[name].role for name in wrong))
+            raise AnsibleActionFail(
+                f"what a run did is taken back by role, not by control ({', '.join(wrong)}): use --tags {meant}"
+            )
+        return arguments

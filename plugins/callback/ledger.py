@@ -17,6 +17,7 @@ description:
   - The playbooks of this collection load it by themselves. A playbook of your own that uses single roles needs
     C(callbacks_enabled = atlassian_dc.hardening.ledger).
   - Where the report is written is set by the variable C(atlassian_dc_report_dir).
+  - After a rollback it tells for each host what was put back, what was left as it is and what is to be done by hand.
 requirements:
   - Enable in configuration, unless a playbook of this collection runs.
 """
@@ -47,6 +48,10 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._ledger import Judgement, Ledger
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_files import ReportError, write_report
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_terminal import render_terminal
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._rollback_terminal import (
+    HostRollback,
+    render_rollback,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._selection import (
     as_list,
     carried_controls,
@@ -62,6 +67,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._statements
 DEFAULT_REPORT_DIR = "./atlassian-dc-report"
 PREFLIGHT = f"{COLLECTION}.preflight"
 GATE = f"{COLLECTION}.gate"
+ROLLBACK = f"{COLLECTION}.rollback"
+TAKE_BACK = f"ansible-playbook -i INVENTORY {ROLLBACK}"
 SETTINGS = (REPORT_DIR, SKIP_CONTROLS, WAIVERS_FILE, ATTESTATIONS_FILE)
 
 NEVER_EVIDENCE = frozenset(
@@ -96,6 +103,9 @@ class CallbackModule(CallbackBase):
         self._check_modes: set[bool] = set()
         self._gated = False
         self._judges = False
+        self._changed = False
+        self._takes_back: set[bool] = set()
+        self._rollbacks: dict[str, HostRollback] = {}
 
     # -- plays -------------------------------------------------------------------------------------------------
 
@@ -108,6 +118,8 @@ class CallbackModule(CallbackBase):
                 self._check_modes.add(bool(play.check_mode))
             self._gated |= any(task.action == GATE for task in _tasks(play.tasks))
             self._judges |= _judges(play)
+            if any(task.action == ROLLBACK for task in _tasks(play.tasks)):
+                self._takes_back.add(bool(play.check_mode))
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         """Note the targeted hosts of a play of ours, with what their variables say about the report."""
@@ -170,6 +182,7 @@ class CallbackModule(CallbackBase):
         if "dc_instances" in data:
             facts = data.get("ansible_facts", {}).get("atlassian_dc", {})
             self._ledger.found(host, data["dc_instances"], facts.get("problems", ()))
+        self._note_changes(host, result, task, data)
         self._record_all(host, result, task, data)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
@@ -182,6 +195,7 @@ class CallbackModule(CallbackBase):
         elif host in self._ledger.hosts:
             self._ledger.host(host).seen(time.monotonic())
             self._ledger.host(host).failed = _why_failed(task, data)
+            self._note_changes(host, result, task, data)
             # Ansible takes the flag itself out of the result.
             self._record_all(host, result, task, {**data, "failed": True})
 
@@ -196,6 +210,15 @@ class CallbackModule(CallbackBase):
         _task, host, data = _parts(result)
         if host in self._ledger.hosts:
             self._ledger.host(host).unreachable = _first_line(data.get("msg", "no connection"))
+
+    def _note_changes(self, host: str, result: Any, task: Any, data: Mapping[str, Any]) -> None:
+        """Note what a run has changed or taken back on a host, for the words at the end."""
+        predicted = bool(_fields(result).get("check_mode"))
+        if _is_action(task, ROLLBACK):
+            if "run" in data:
+                self._rollbacks[host] = HostRollback(data, predicted)
+        elif data.get("dc_changes") and not predicted:
+            self._changed = True
 
     def _record_all(self, host: str, result: Any, task: Any, data: Mapping[str, Any]) -> None:
         self._ledger.host(host).ran.add(task.get_name())
@@ -229,16 +252,18 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Write the report and show it."""
         ledger = self._ledger
-        if not ledger.hosts or not self._judges:
-            return
         for record in ledger.hosts.values():
             # A failure that a rescue has caught is none.
             if not stats.failures.get(record.name):
                 record.failed = None
+        if self._takes_back and not ledger.stopped:
+            self._show_rollback()
+        if not ledger.hosts or not self._judges:
+            return
         ledger.finished_plays |= not self._gated
         ledger.mode = "harden" if False in self._check_modes else "audit"
         report = ledger.report(today())
-        self._display.display(render_terminal(report, ANSIBLE_COLOR, shutil.get_terminal_size((120, 24)).columns))
+        self._display.display(render_terminal(report, ANSIBLE_COLOR, _columns()))
         try:
             written = write_report(report, str(self._settings.get(REPORT_DIR) or DEFAULT_REPORT_DIR))
         except ReportError as exc:
@@ -246,6 +271,19 @@ class CallbackModule(CallbackBase):
             return
         for path in written.values():
             self._display.display(f"Report: {path}")
+        if self._changed:
+            self._display.display(f"To take back what this run ({ledger.name}) has changed:\n  {TAKE_BACK}")
+
+    def _show_rollback(self) -> None:
+        for name, record in self._ledger.hosts.items():
+            trouble = record.failed if record.unreachable is None else f"host unreachable: {record.unreachable}"
+            self._rollbacks.setdefault(name, HostRollback()).trouble = trouble
+        hosts = {name: self._rollbacks[name] for name in self._ledger.hosts}
+        self._display.display(render_rollback(hosts, False not in self._takes_back, ANSIBLE_COLOR, _columns()))
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size((120, 24)).columns
 
 
 def _parts(result: Any) -> tuple[Any, str, Mapping[str, Any]]:

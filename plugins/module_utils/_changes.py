@@ -472,8 +472,8 @@ class Changes:
             argv: the command and its arguments; never through a shell, never with a secret.
             target: what it changes, for the record.
             attribute: which property of it.
-            before: state found, in words.
-            after: state wanted, in words.
+            before: state found, in words; it is shown and recorded, so never a secret.
+            after: state wanted, in the same way.
             undo: the command that takes it back, None when nothing has to be taken back.
 
         Returns:
@@ -483,18 +483,21 @@ class Changes:
             ChangeError: the tool is missing or failed; holds its own words.
 
         """
-        if not self.announce(target, attribute, before, after):
+        make = self.announce(target, attribute, before, after)
+        shown = {"before": f"{attribute}: {before}\n", "after": f"{attribute}: {after}\n"}
+        self.diff.append({"before_header": target, "after_header": target, **shown})
+        if not make:
             return True
         if self._run_command is None:
             raise ChangeError(f"{target}: no way to run {argv[0]}")
         with self._making(target):
             if self._recorder is not None:
-                self._recorder.command(target, attribute, None if undo is None else list(undo))
+                self._recorder.command(target, attribute, before, after, None if undo is None else list(undo))
             # In English, whatever the host speaks: what the tool says is looked through for faults of the host.
             code, out, err = self._run_command(list(argv), environ_update={"LC_ALL": "C"})
             if code != 0:
-                words = (err or out).strip() or "no message"
-                raise ChangeError(f"{target}: {' '.join(argv)} ended with {code}: {words}")
+                complaint = (err or out).strip() or "no message"
+                raise ChangeError(f"{target}: {' '.join(argv)} ended with {code}: {complaint}")
         return True
 
     def result(self) -> dict[str, Any]:

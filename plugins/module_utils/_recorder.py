@@ -4,7 +4,8 @@
 """Saves the state of everything on the host, before a run changes it.
 
 A run has a folder ``/var/lib/atlassian-dc/runs/<run>`` that only root reaches: ``manifest.jsonl``, to which one line is
-added before each change, and ``blobs/``, the contents that were there, named by their hash. The last runs are kept.
+added before each change, and ``blobs/``, the contents that were there, named by their hash. The last runs that left
+something to take back are kept.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 STATE = "/var/lib/atlassian-dc"
 KEPT_RUNS = 5
-"""Records of earlier runs that are kept; the oldest are removed when a run starts its own."""
+"""Records that are kept. Others go when a run starts its own: first those with nothing to take back, then the oldest"""
 
 MAX_BLOB_BYTES = 16 * 1024 * 1024
 """Longest file content that is saved. What the roles rewrite are configuration files."""
@@ -31,6 +32,7 @@ MAX_BLOB_BYTES = 16 * 1024 * 1024
 RUN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,63}")
 MANIFEST = "manifest.jsonl"
 UNDONE = "undone.jsonl"
+Line = dict[str, Any]
 
 RECORD_ARGUMENTS: dict[str, dict[str, Any]] = {
     "record": {"type": "dict", "options": {"run": {"type": "str", "required": True}, "role": {"type": "str"}}},
@@ -44,6 +46,70 @@ class RecordError(Exception):
 
 class TooLargeError(RecordError):
     """Only this one thing cannot be saved."""
+
+
+# -- what is read --------------------------------------------------------------------------------------------------
+
+
+def read_lines(path: str) -> Iterator[Any]:
+    """Yield the JSON lines of a file; a line that was cut short is passed over, as what it announced was not done."""
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as stream:
+        for raw in stream:
+            try:
+                yield json.loads(raw)
+            except ValueError:
+                continue
+
+
+def read_run(folder: str, roles: list[str] | None) -> Iterator[Line]:
+    """Yield what a run has recorded and what was not taken back yet, oldest first.
+
+    Args:
+        folder: the folder of the run.
+        roles: only what these roles changed; None for all.
+
+    """
+    undone = list(read_lines(os.path.join(folder, UNDONE)))
+    if any(entry["roles"] is None for entry in undone):
+        return
+    gone = {role for entry in undone for role in entry["roles"]}
+    announced: Line | None = None
+    role: str | None = None
+    for line in read_lines(os.path.join(folder, MANIFEST)):
+        if isinstance(line, list):
+            names = ("kind", "path", "dev", "ino", "uid", "gid", "mode", "new_uid", "new_gid", "new_mode")
+            line = dict(zip(names, line))
+        if line["kind"] == "execution":
+            role = line["role"]
+        elif role not in gone and (roles is None or role in roles):
+            line["role"] = role
+            # Whether it was refused, only the next line says.
+            refused = _refused(line)
+            if announced is not None and not (refused and _object(announced) == _object(line)):
+                yield announced
+            announced = None if refused else line
+    if announced is not None:
+        yield announced
+
+
+def begin_of_run(folder: str) -> int | None:
+    """Return when a run made its first change, in seconds since 1970; None where its record does not tell."""
+    first = next(read_lines(os.path.join(folder, MANIFEST)), None)
+    return first["time"] if isinstance(first, dict) and first.get("kind") == "execution" else None
+
+
+def _object(line: Line) -> tuple[Any, ...]:
+    return (line["kind"], *(line.get(key) for key in ("path", "dev", "ino", "name")))
+
+
+def _refused(line: Line) -> bool:
+    """Whether a line says that the change announced before it was refused: nothing is different after it."""
+    if line["kind"] == "p":
+        return (line["uid"], line["gid"], line["mode"]) == (line["new_uid"], line["new_gid"], line["new_mode"])
+    return line["kind"] == "attribute" and line["before"] == line["after"]
+
+
+# -- what is written -----------------------------------------------------------------------------------------------
 
 
 class Recorder:
@@ -124,9 +190,10 @@ class Recorder:
         line = {"kind": "attribute", "path": path, "dev": info.st_dev, "ino": info.st_ino, "name": name}
         self._add({**line, "before": before, "after": None if after is None else after.hex()})
 
-    def command(self, target: str, attribute: str, undo: list[str] | None) -> None:
-        """Note a command that is about to run, and the one that takes it back."""
-        self._add({"kind": "command", "target": target, "attribute": attribute, "undo": undo}, durable=True)
+    def command(self, target: str, attribute: str, before: str, after: str, undo: list[str] | None) -> None:
+        """Note a command that is about to run, what it changes in words, and the one that takes it back."""
+        line = {"kind": "command", "target": target, "attribute": attribute, "before": before, "after": after}
+        self._add({**line, "undo": undo}, durable=True)
 
     # -- how ---------------------------------------------------------------------------------------------------
 
@@ -189,5 +256,14 @@ class Recorder:
 
     def _forget_old_runs(self) -> None:
         runs = sorted(name for name in os.listdir(self.runs) if RUN_NAME.fullmatch(name))
-        for name in runs[: 1 - KEPT_RUNS]:
-            shutil.rmtree(os.path.join(self.runs, name), ignore_errors=True)
+        beyond = len(runs) + 1 - KEPT_RUNS
+        if beyond > 0:
+            for name in sorted(runs, key=self._is_of_use)[:beyond]:  # within both kinds still the oldest first
+                shutil.rmtree(os.path.join(self.runs, name), ignore_errors=True)
+
+    def _is_of_use(self, name: str) -> bool:
+        """Whether a run has left something to take back, or may have: what cannot be read counts as such."""
+        try:
+            return any(True for _line in read_run(os.path.join(self.runs, name), None))
+        except (OSError, KeyError, TypeError):
+            return True

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import grp
 import hashlib
 import json
 import os
+import pwd
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -29,20 +32,40 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes im
     temporary_path,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import (
-    MANIFEST,
     RUN_NAME,
     STATE,
     UNDONE,
+    Line,
+    read_run,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import below
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import below, show_units
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._walk import Mounts
 
 UNIT_FOLDER = "/etc/systemd/system/"
-Line = dict[str, Any]
 
 
 class RollbackError(Exception):
     """The run cannot be taken back; says why. Nothing was changed."""
+
+
+@functools.cache
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+@functools.cache
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def _words(uid: int, gid: int, mode: int) -> str:
+    return f"{_user(uid)}:{_group(gid)} {mode_text(mode)}"
 
 
 class DeniedError(Exception):
@@ -52,55 +75,6 @@ class DeniedError(Exception):
         """Say where that begins, so that all below can be done by somebody else."""
         super().__init__(refusal.strerror or str(refusal))
         self.where = where
-
-
-def read_lines(path: str) -> Iterator[Any]:
-    """Yield the JSON lines of a file; a line that was cut short is passed over, as what it announced was not done."""
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as stream:
-        for raw in stream:
-            try:
-                yield json.loads(raw)
-            except ValueError:
-                continue
-
-
-def read_run(folder: str, roles: list[str] | None) -> list[Line]:
-    """Return what a run has recorded and what was not taken back yet, oldest first.
-
-    Args:
-        folder: the folder of the run.
-        roles: only what these roles changed; None for all.
-
-    """
-    undone = list(read_lines(os.path.join(folder, UNDONE)))
-    if any(entry["roles"] is None for entry in undone):
-        return []
-    gone = {role for entry in undone for role in entry["roles"]}
-    lines: list[Line] = []
-    role: str | None = None
-    for line in read_lines(os.path.join(folder, MANIFEST)):
-        if isinstance(line, list):
-            names = ("kind", "path", "dev", "ino", "uid", "gid", "mode", "new_uid", "new_gid", "new_mode")
-            line = dict(zip(names, line))
-        if line["kind"] == "execution":
-            role = line["role"]
-        elif role not in gone and (roles is None or role in roles):
-            if not _refused(line):
-                lines.append(line)
-            elif lines and _object(lines[-1]) == _object(line):
-                del lines[-1]
-    return lines
-
-
-def _object(line: Line) -> tuple[Any, ...]:
-    return (line["kind"], *(line.get(key) for key in ("path", "dev", "ino", "name")))
-
-
-def _refused(line: Line) -> bool:
-    """Whether a line says that the change announced before it was refused: nothing is different after it."""
-    if line["kind"] == "p":
-        return (line["uid"], line["gid"], line["mode"]) == (line["new_uid"], line["new_gid"], line["new_mode"])
-    return line["kind"] == "attribute" and line["before"] == line["after"]
 
 
 def choose_run(name: str | None, roles: list[str] | None, state: str = STATE) -> tuple[str, list[Line]]:
@@ -117,7 +91,7 @@ def choose_run(name: str | None, roles: list[str] | None, state: str = STATE) ->
         kept = ", ".join(names) or "none"
         raise RollbackError(f"there is no record of run '{name}' on this host; recorded are: {kept}")
     for known in reversed(names):
-        lines = read_run(os.path.join(runs, known), roles)
+        lines = list(read_run(os.path.join(runs, known), roles))
         if known == name or (name is None and lines):
             return known, lines
         if lines:
@@ -144,6 +118,8 @@ class Rollback:
         self.faults: list[str] = []
         """What could not be restored because of the host itself."""
         self.units: set[str] = set()
+        self.stay: list[str] = []
+        """Accounts and groups that the run made."""
         # What would be there by now, for check mode: contents and permissions by path.
         self._contents: dict[str, str | None] = {}
         self._permissions: dict[str, tuple[int, int, int]] = {}
@@ -242,6 +218,21 @@ class Rollback:
         told = {"restored": self.restored, "kept": self.kept, "faults": self.faults}
         return {**told, "permissions": self._permissions}
 
+    def targets(self, kind: str) -> list[str]:
+        """Return the names of what was restored, of one kind such as ``account``, each once."""
+        found = (item["target"].partition(" ") for item in self.restored if not item["target"].startswith("/"))
+        return sorted({name for prefix, _blank, name in found if prefix == kind})
+
+    @property
+    def paths(self) -> int:
+        """How many paths were restored."""
+        return len({item["target"] for item in self.restored if item["target"].startswith("/")})
+
+    def still_running(self, stopped: list[str]) -> list[str]:
+        """Return the units put back whose products run as they were started; `stopped` are not meant."""
+        shown = show_units(self._run_command, sorted(self.units - set(stopped)), ("ActiveState",))
+        return [unit for unit, state in shown.items() if state.get("ActiveState") not in ("inactive", "failed")]
+
     def note_undone(self, roles: list[str] | None) -> None:
         """Note in the record what was taken back: these roles, or all of it."""
         path = os.path.join(self.folder, UNDONE)
@@ -332,9 +323,10 @@ class Rollback:
         current, wanted = self._digest(path), before and before["blob"]
         if current != line["after"]:
             if current not in (wanted, self._origins[("file", path)]):
-                self._keep(path, "somebody has changed it since; left as it is")
+                self._keep(path, "somebody has changed it since")
             return
-        self._note(path, "content", "absent" if current is None else "as the run wrote it", self._words(before))
+        then = "absent" if before is None else f"as before, {_words(before['uid'], before['gid'], before['mode'])}"
+        self._note(path, "content", "absent" if current is None else "as the run wrote it", then)
         if path.startswith(UNIT_FOLDER):
             self._reload = True
             self.units.add(path[len(UNIT_FOLDER) :].split("/")[0].removesuffix(".d"))
@@ -370,10 +362,6 @@ class Rollback:
                 raise
         os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
 
-    @staticmethod
-    def _words(before: Line | None) -> str:
-        return "absent" if before is None else f"{before['uid']}:{before['gid']} {mode_text(before['mode'])}"
-
     def _folder(self, line: Line) -> None:
         path = line["path"]
         self._note(path, "folder", "present", "absent")
@@ -387,7 +375,7 @@ class Rollback:
             if exc.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             self.restored.pop()
-            self._keep(path, "holds other files; left as it is")
+            self._keep(path, "holds other files")
 
     # -- permissions -------------------------------------------------------------------------------------------
 
@@ -406,7 +394,7 @@ class Rollback:
                 if not self._same(line, info) or current in (wanted, self._origins[("p", path)]):
                     return  # replaced by the product since, or right already
                 if current != expected:
-                    self._keep(path, "somebody has changed its owner or mode since; left as it is")
+                    self._keep(path, "somebody has changed its owner or mode since")
                     return
                 self._permissions[path] = wanted
                 if not self.check_mode:
@@ -415,8 +403,7 @@ class Rollback:
                         os.chown(through, wanted[0], wanted[1])
                         if not stat.S_ISLNK(info.st_mode):
                             os.chmod(through, wanted[2])
-                now, before = (f"{u}:{g} {mode_text(m)}" for u, g, m in (current, wanted))
-                self._note(path, "permissions", now, before)
+                self._note(path, "permissions", _words(*current), _words(*wanted))
         except (FileNotFoundError, NotADirectoryError):
             return  # gone since
 
@@ -447,8 +434,10 @@ class Rollback:
 
     def _command(self, line: Line) -> None:
         if line["undo"] is None:
+            if line["attribute"] == "existence":
+                self.stay.append(line["target"])
             return
-        self._note(line["target"], line["attribute"], "as the run left it", "as before")
+        self._note(line["target"], line["attribute"], line["after"], line["before"])
         if self.check_mode:
             return
         code, out, err = self._run_command(line["undo"], environ_update={"LC_ALL": "C"})

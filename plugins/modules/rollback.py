@@ -22,6 +22,7 @@ description:
     back, so the same can be done again.
   - A running product is not touched. Units whose drop-ins are restored are returned in RV(units), so that a playbook
     can stop and start them around this module.
+  - In a playbook that loads the ledger, what was restored is told for all hosts at the end of the run.
 options:
   run:
     description:
@@ -33,6 +34,17 @@ options:
       - Names of the roles whose changes are taken back; all when unset.
     type: list
     elements: str
+  stopped:
+    description:
+      - Units that are stopped around this module, so that in check mode they do not count as RV(still_running).
+    type: list
+    elements: str
+    default: []
+  listed_changes:
+    description:
+      - Most changes listed one by one in RV(dc_changes) and in the diff. All are counted.
+    type: int
+    default: 200
 attributes:
   idempotent:
     support: partial
@@ -55,43 +67,92 @@ run:
   returned: always
   type: str
   sample: 20261123T231500Z-9f3c
+begin:
+  description: When that run made its first change on the host.
+  returned: when there was one
+  type: str
+  sample: "2026-11-23T23:15:04Z"
+roles:
+  description: Roles whose changes were taken back.
+  returned: always
+  type: list
+  elements: str
+  sample: [service_user, file_permissions]
+paths:
+  description: How many paths were restored, or would be in check mode.
+  returned: always
+  type: int
+  sample: 4066
+accounts:
+  description: Accounts of which properties were restored.
+  returned: always
+  type: list
+  elements: str
+  sample: [jira]
 kept:
   description: What was not restored, with the reason.
   returned: always
   type: list
   elements: str
-  sample: ["/etc/sudoers.d/jira: somebody has changed it since; left as it is"]
+  sample: ["/etc/sudoers.d/jira: somebody has changed it since"]
+stay:
+  description: Accounts and groups that the run made. They stay.
+  returned: always
+  type: list
+  elements: str
+  sample: ["group jira", "account jira"]
 units:
   description: Units whose drop-ins were restored.
   returned: always
   type: list
   elements: str
   sample: [jira.service]
+still_running:
+  description: Those of RV(units) whose products go on running as they were started.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 dc_changes:
-  description: What was restored, or would be in check mode.
+  description: The first of what was restored, or would be in check mode, at most O(listed_changes).
   returned: always
   type: list
   elements: dict
 """
 
 import os
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._lock import HostLock, LockError
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS, STATE
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import (
+    RECORD_ARGUMENTS,
+    STATE,
+    begin_of_run,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rollback import (
     Rollback,
     RollbackError,
     choose_run,
 )
 
-DIFF_LINES = 200
+
+def words(change: dict[str, str]) -> str:
+    """Return a change as a line of the diff."""
+    what = "" if change["attribute"] == "permissions" else f"{change['attribute']}: "
+    return f"{change['target']}: {what}{change['before']} -> {change['after']}\n"
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"run": {"type": "str"}, "roles": {"type": "list", "elements": "str"}, **RECORD_ARGUMENTS},
+        argument_spec={
+            "run": {"type": "str"},
+            "roles": {"type": "list", "elements": "str"},
+            "stopped": {"type": "list", "elements": "str", "default": []},
+            "listed_changes": {"type": "int", "default": 200},
+            **RECORD_ARGUMENTS,
+        },
         supports_check_mode=True,
     )
     roles = module.params["roles"]
@@ -108,20 +169,25 @@ def main() -> None:
     if lock is not None:
         lock.release()
     # Trees come by the thousand; what is rare is shown first.
-    shown = sorted(rollback.restored, key=lambda item: item["attribute"] == "permissions")[:DIFF_LINES]
+    listed = max(module.params["listed_changes"], 0)
+    shown = sorted(rollback.restored, key=lambda item: item["attribute"] == "permissions")[:listed]
     beyond = len(rollback.restored) - len(shown)
-    more = f"and {beyond} more\n" if beyond else ""
     result = {
         "changed": bool(rollback.restored),
         "run": name,
+        "roles": sorted({line["role"] for line in lines if line["role"]}),
+        "paths": rollback.paths,
+        "accounts": rollback.targets("account"),
         "kept": rollback.kept,
+        "stay": rollback.stay,
         "units": sorted(rollback.units),
-        "dc_changes": rollback.restored,
-        "diff": {
-            "before": "".join(f"{item['target']}: {item['before']}\n" for item in shown) + more,
-            "after": "".join(f"{item['target']}: {item['after']}\n" for item in shown) + more,
-        },
+        "still_running": rollback.still_running(module.params["stopped"]),
+        "dc_changes": shown,
+        "diff": {"prepared": "".join(map(words, shown)) + (f"and {beyond} more\n" if beyond else "")},
     }
+    begin = begin_of_run(folder) if name else None
+    if begin is not None:
+        result["begin"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin))
     if rollback.faults:
         others = f" and {len(rollback.faults) - 1} more" if len(rollback.faults) > 1 else ""
         why = f"{rollback.faults[0]}{others}"

@@ -67,9 +67,11 @@ def combine(judgements: Sequence[Judgement]) -> Judgement:
     """Merge what several tasks said about the same control: the worst status, and all that was said at it, once."""
     status = min((judgement.status for judgement in judgements), key=PRECEDENCE.index)
     same = [judgement for judgement in judgements if judgement.status == status]
+    # A reason may have several parts, of which another one has some too.
+    parts = [part for judgement in same if judgement.reason for part in judgement.reason.split("; ")]
     return Judgement(
         status,
-        "; ".join(dict.fromkeys(judgement.reason for judgement in same if judgement.reason)),
+        "; ".join(dict.fromkeys(parts)),
         tuple({tuple(sorted(item.items())): item for judgement in same for item in judgement.evidence}.values()),
         next((judgement.pending for judgement in same if judgement.pending), None),
     )

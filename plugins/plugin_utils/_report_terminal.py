@@ -9,7 +9,13 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_plan import RESTART_OPTION, plan
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_plan import (
+    PERSON,
+    RESTART_OPTION,
+    kind_of,
+    plan,
+)
 
 Report = Mapping[str, Any]
 Entry = Mapping[str, Any]
@@ -24,6 +30,8 @@ MIN_TITLE_WIDTH = 24
 MAX_REASON_LINES = 3
 MAX_LOCATION_WIDTH = 28
 MAX_NAMES = 10
+MAX_FOR_A_PERSON = 3
+"""Most things named below a finding that no run of ours puts right."""
 
 _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _COLUMNS = {
@@ -98,10 +106,10 @@ def readable_time(iso: str) -> str:
     return f"{iso[:-1].replace('T', ' ')} UTC" if iso.endswith("Z") else iso
 
 
-def some_names(names: list[str]) -> str:
+def some_names(names: list[str], most: int = MAX_NAMES) -> str:
     """Return the names in a line; of very many the first ones and how many more there are."""
-    listed = ", ".join(names[:MAX_NAMES])
-    return f"{listed} and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else listed
+    listed = ", ".join(names[:most])
+    return f"{listed} and {len(names) - most} more" if len(names) > most else listed
 
 
 def why_incomplete(report: Report) -> list[str]:
@@ -168,7 +176,7 @@ def _pad(text: str, width: int) -> str:
     return text + " " * (width - text_width(text))
 
 
-def _wrap(text: str, width: int, max_lines: int | None = None) -> list[str]:
+def wrap(text: str, width: int, max_lines: int | None = None) -> list[str]:
     """Break a text into lines at spaces, and a word longer than a line anywhere."""
     lines: list[str] = []
     line = ""
@@ -194,7 +202,7 @@ def _wrap(text: str, width: int, max_lines: int | None = None) -> list[str]:
     return lines or [""]
 
 
-class _Painter:
+class Painter:
     """Colours text, or leaves it alone."""
 
     def __init__(self, color: bool) -> None:
@@ -205,7 +213,7 @@ class _Painter:
         return f"\x1b[{code}m{text}\x1b[0m" if self.color and code and text else text
 
 
-def _table(report: Report, paint: _Painter, width: int) -> Iterator[str]:
+def _table(report: Report, paint: Painter, width: int) -> Iterator[str]:
     rows = [
         (visible(name), count_statuses(host["controls"]), host["reachable"])
         for name, host in sorted(report["hosts"].items())
@@ -224,7 +232,7 @@ def _table(report: Report, paint: _Painter, width: int) -> Iterator[str]:
         for name, counts, reachable in rows:
             parts = [f"{counts[column]} {_COLUMNS[column]}" for column in columns if counts[column]]
             text = f"{name}: {', '.join(parts) or 'no controls'}{'' if reachable else ', unreachable'}"
-            yield from _wrap(text, width)
+            yield from wrap(text, width)
         return
     name_width = max(min(longest, space_for_name()), len("total") if len(rows) > 1 else 0)
 
@@ -242,7 +250,7 @@ def _table(report: Report, paint: _Painter, width: int) -> Iterator[str]:
         yield line("total", total)
 
 
-def _findings(report: Report, paint: _Painter, width: int) -> Iterator[str]:
+def _findings(report: Report, paint: Painter, width: int) -> Iterator[str]:
     found = [
         (entry, name if entry["instance"] is None else f"{name}/{entry['instance']}")
         for name, host in report["hosts"].items()
@@ -271,16 +279,21 @@ def _findings(report: Report, paint: _Painter, width: int) -> Iterator[str]:
         mark = f"[pending {visible(entry['pending'])}] " if entry["pending"] else ""
         title, reason = mark + visible(entry["title"]), visible(entry["reason"] or "")
         whole = f"{title}: {reason}"
+        below = []
         if text_width(whole) <= width - prefix_width:
             yield prefix + _GAP + whole
-            continue
-        if width - prefix_width >= MIN_TITLE_WIDTH:
-            yield prefix + _GAP + _truncate(title, width - prefix_width)
         else:
-            yield prefix.rstrip()
-            yield _INDENT + _truncate(title, width - len(_INDENT))
-        for line in _wrap(reason, width - len(_INDENT), MAX_REASON_LINES):
-            yield _INDENT + line
+            below.append(reason)
+            if width - prefix_width >= MIN_TITLE_WIDTH:
+                yield prefix + _GAP + _truncate(title, width - prefix_width)
+            else:
+                yield prefix.rstrip()
+                yield _INDENT + _truncate(title, width - len(_INDENT))
+        if kind_of(entry, load_catalogue()) == PERSON:  # who has to do it need not open the report for it
+            below.append(some_names([visible(item["what"]) for item in entry["evidence"]], MAX_FOR_A_PERSON))
+        for text in below:
+            for line in wrap(text, width - len(_INDENT), MAX_REASON_LINES):
+                yield _INDENT + line
 
 
 def _hints(report: Report) -> Iterator[str]:
@@ -290,7 +303,7 @@ def _hints(report: Report) -> Iterator[str]:
     if waiting and report["mode"] == "harden":  # after an audit the plan tells it
         yield (
             f"{plural(waiting, 'control')} pending a product restart: "
-            "run harden with atlassian_dc_allow_restart=true when the product may be restarted."
+            f"run harden with {RESTART_OPTION} when the product may be restarted."
         )
     counted = []
     if summary["waived"]:
@@ -305,29 +318,29 @@ def _hints(report: Report) -> Iterator[str]:
         yield f"Not listed here: {', '.join(counted)}. The report has the reason of each."
 
 
-def _plan(report: Report, paint: _Painter, width: int) -> Iterator[str]:
+def _plan(report: Report, paint: Painter, width: int) -> Iterator[str]:
     """Return what harden would do after an audit, and the command."""
     todo = plan(report)
     if todo is None:
         return
-    yield from (paint(line, "bold") for line in _wrap("What harden would do, unless a reason says otherwise", width))
+    yield from (paint(line, "bold") for line in wrap("What harden would do, unless a reason says otherwise", width))
     for step in todo.steps:
         ids = some_names([visible(item.id) for item in step.items])
-        first, *others = _wrap(f"{step.words}: {ids}", width - len(_INDENT))
+        first, *others = wrap(f"{step.words}: {ids}", width - len(_INDENT))
         yield f"{len(step.items):>5}  {first}"
         yield from (_INDENT + line for line in others)
     if todo.command is None:
         return
-    yield from _wrap("To start it, with your inventory:", width)
-    *firsts, last = _wrap(todo.command, width - 4)
+    yield from wrap("To start it, with your inventory:", width)
+    *firsts, last = wrap(todo.command, width - 4)
     yield from (f"  {line} \\" for line in firsts)
     yield f"  {last}"
     if not todo.limited:
-        yield from _wrap(
+        yield from wrap(
             "It names no hosts: limit it to those of this audit with --limit if your inventory has more.", width
         )
     if todo.restarts:
-        yield from _wrap(f"Add {RESTART_OPTION} when the products may be restarted.", width)
+        yield from wrap(f"Add {RESTART_OPTION} when the products may be restarted.", width)
 
 
 def render_terminal(report: Report, color: bool = False, width: int = 80) -> str:
@@ -339,7 +352,7 @@ def render_terminal(report: Report, color: bool = False, width: int = 80) -> str
         width: columns of the terminal; fewer than 40 count as 40.
 
     """
-    paint = _Painter(color)
+    paint = Painter(color)
     width = max(width, MIN_WIDTH)
     summary = report["summary"]
     what = "Hardening" if report["mode"] == "harden" else "Audit"
@@ -348,8 +361,8 @@ def render_terminal(report: Report, color: bool = False, width: int = 80) -> str
     def paragraph(text: str, style: str | None = None) -> None:
         # Lines of a message after its first are indented: they cannot pass for lines of the report.
         first, *others = (visible(line) for line in split_lines(text) or [""])
-        lines.extend(paint(line, style) for line in _wrap(first, width))
-        lines.extend(paint(f"    {line}", style) for other in others for line in _wrap(other, width - 4))
+        lines.extend(paint(line, style) for line in wrap(first, width))
+        lines.extend(paint(f"    {line}", style) for other in others for line in wrap(other, width - 4))
 
     paragraph(f"{what} of {plural(len(report['hosts']), 'host')}, {readable_time(report['finished'])}", "bold")
     reasons = why_incomplete(report)

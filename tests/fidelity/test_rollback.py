@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .lab import DISTRIBUTIONS, Lab
+from .lab import DISTRIBUTIONS, Lab, Outcome
 
 WHOLE = {distribution: f"whole-{distribution}" for distribution in DISTRIBUTIONS}
 PART = {distribution: f"part-{distribution}" for distribution in DISTRIBUTIONS}
@@ -35,14 +35,26 @@ class Story:
             "harden", atlassian_dc_allow_restart=True, atlassian_dc_file_permissions_listed_changes=100000
         )
         self.hardened = self.look(HOSTS)
-        self.check = lab.play("rollback", "--check", "--limit", whole, atlassian_dc_allow_restart=True)
+        self.check = self.roll_back("--check", "--limit", whole)
         self.after_check = self.look(WHOLE.values())
-        self.whole = lab.play("rollback", "--limit", whole, atlassian_dc_allow_restart=True)
+        self.whole = self.roll_back("--limit", whole)
         for host in PART.values():
             lab.sh(host, "chmod 0700 /opt/atlassian/jira/bin")
         self.part = lab.play("rollback", "--limit", part, "--tags", "file_permissions")
         self.after = self.look(HOSTS)
-        self.again = lab.play("rollback", "--limit", whole, atlassian_dc_allow_restart=True)
+        self.logins = {host: lab.sh(host, "getent passwd jira") for host in PART.values()}
+        self.refused = lab.play("rollback", "--limit", part, "--tags", "DC-DIR-01")
+        self.rest = lab.play("rollback", "--limit", part, "--diff")
+        self.again = self.roll_back("--limit", whole)
+
+    def roll_back(self, *arguments: str) -> Outcome:
+        """Take everything back with restarts, listing every change."""
+        return self.lab.play(
+            "rollback",
+            *arguments,
+            atlassian_dc_allow_restart=True,
+            atlassian_dc_file_permissions_listed_changes=100000,
+        )
 
     def look(self, hosts: Iterable[str]) -> dict[str, dict[str, list[Any]]]:
         with ThreadPoolExecutor(max_workers=2) as pool:
@@ -84,7 +96,7 @@ def state(snapshot: dict[str, list[Any]], path: str) -> list[Any] | None:
 
 
 def test_the_runs_end_well(story: Story) -> None:
-    for outcome in (story.harden, story.check, story.whole, story.part, story.again):
+    for outcome in (story.harden, story.check, story.whole, story.part, story.rest, story.again):
         assert outcome.code == 0, outcome.output
 
 
@@ -133,20 +145,52 @@ def test_check_mode_predicts_it_and_changes_nothing(story: Story, whole: str, ro
 
 
 def test_by_role_it_takes_back_only_that_role(story: Story, part: str) -> None:
-    login = story.lab.sh(part, "getent passwd jira")
-    assert "nologin" in login
+    assert "nologin" in story.logins[part]
     path = "/var/atlassian/application-data/jira"
     assert state(story.after[part], path) == state(story.before[part], path)
 
 
-def test_what_somebody_has_changed_since_is_left_and_named(story: Story, part: str) -> None:
-    named = story.part.output.count("/opt/atlassian/jira/bin: somebody has changed its owner or mode since")
-    assert named == len(PART)
+def told(outcome: Outcome, host: str) -> str:
+    """Return what the end of the output says of a host."""
+    end = outcome.output.partition("\nRollback of ")[2]
+    return next((part for part in end.split("\n\n") if part.startswith(f"{host}: ")), "nothing")
+
+
+def test_the_end_tells_what_was_put_back(story: Story, whole: str) -> None:
+    for outcome, words in ((story.check, "would be put back"), (story.whole, "put back")):
+        made = [r["changes"] for r in outcome.results if r["host"] == whole and r["action"].endswith(".rollback")]
+        paths = len({item["target"] for changes in made for item in changes if item["target"].startswith("/")})
+        assert f"{words}: {paths} paths, 1 unit (jira.service), 1 account (jira)" in told(outcome, whole)
+        assert "by hand" not in told(outcome, whole)
+    assert "(roles file_permissions, service_user) is taken back" in " ".join(told(story.whole, whole).split())
+
+
+def test_what_somebody_has_changed_since_is_left_and_named(story: Story, part: str, row: Row) -> None:
+    named = "/opt/atlassian/jira/bin: somebody has changed its owner or mode since" in told(story.part, part)
+    row(f"{part}: rollback: changed by hand since", "left and named", "named" if named else "not named", named)
+    assert named
+    assert "(role file_permissions) is taken back" in " ".join(told(story.part, part).split())
     assert story.after[part]["/opt/atlassian/jira/bin"][2] == "0o700"
+
+
+def test_the_id_of_a_control_is_refused_with_the_role_to_name(story: Story) -> None:
+    assert story.refused.code == 2
+    assert "not by control (DC-DIR-01): use --tags file_permissions" in " ".join(story.refused.output.split())
+
+
+def test_without_a_restart_it_tells_that_the_product_runs_on(story: Story, part: str) -> None:
+    assert "restart jira.service: the unit is put back" in " ".join(told(story.rest, part).split())
+    assert story.lab.sh(part, 'ps -o user= -p "$(systemctl show -P MainPID jira.service)"').strip() == "jira"
+
+
+def test_its_diff_shows_accounts_in_words(story: Story, part: str) -> None:
+    assert "account jira: login shell: /usr/sbin/nologin -> /bin/bash" in story.rest.output
+    assert "/etc/sudoers.d/jira: content: as the run wrote it -> as before, root:root 0440" in story.rest.output
 
 
 def test_a_second_rollback_has_nothing_to_do(story: Story, whole: str) -> None:
     assert story.again.changed_tasks(whole) == []
+    assert told(story.again, whole).strip() == f"{whole}: nothing to take back"
 
 
 def test_records_are_private(story: Story, whole: str) -> None:

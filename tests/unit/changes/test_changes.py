@@ -92,6 +92,30 @@ def test_a_file_that_cannot_be_written_is_neither_there_nor_listed(host: Host, m
     assert changes.fault is None  # it was this file alone
 
 
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_the_diff_shows_what_a_command_changes(host: Host, check_mode: bool) -> None:
+    changes = Changes(check_mode, host.run)
+    words = ("account jira", "login shell", "/bin/bash", "/usr/sbin/nologin")
+    changes.command(["usermod", "--shell", "/usr/sbin/nologin", "jira"], *words)
+    assert changes.result()["diff"] == [
+        {
+            "before_header": "account jira",
+            "after_header": "account jira",
+            "before": "login shell: /bin/bash\n",
+            "after": "login shell: /usr/sbin/nologin\n",
+        }
+    ]
+    assert bool(host.commands) is not check_mode
+
+
+def test_a_command_that_failed_is_not_in_the_diff(host: Host) -> None:
+    changes = host.changes()
+    host.answer = (1, "", "usermod: user jira is currently used by process 67")
+    with pytest.raises(ChangeError, match="used by process 67"):
+        changes.command(["usermod"], "account jira", "groups", "adm", "none")
+    assert changes.result()["diff"] == []
+
+
 def test_what_a_run_that_was_cut_off_has_left_is_overwritten(host: Host) -> None:
     Path(host.path(".atlassian-dc-x.conf")).write_text("half of it")
     host.changes().write_file(host.path("x.conf"), "whole", owner=ME)

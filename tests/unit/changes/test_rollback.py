@@ -16,7 +16,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import KEPT_RUNS, Recorder, RecordError
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import (
+    KEPT_RUNS,
+    Recorder,
+    RecordError,
+    begin_of_run,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rollback import (
     Rollback,
     RollbackError,
@@ -37,10 +42,15 @@ class Host:
         self.files.mkdir(parents=True)
         self.state.mkdir()
         self.commands: list[list[str]] = []
+        self.running: list[str] = []
         self._recorder: Recorder | None = None
 
     def command(self, argv: list[str], **_options: Any) -> tuple[int, str, str]:
         self.commands.append(argv)
+        if argv[:2] == ["systemctl", "show"]:
+            units = argv[argv.index("--") + 1 :]
+            states = (f"Id={u}\nActiveState={'active' if u in self.running else 'inactive'}\n" for u in units)
+            return 0, "\n".join(states), ""
         if "full" in argv:
             return 1, "", "usermod: /etc/passwd: No space left on device"
         return (1, "", "no such account") if "fails" in argv else (0, "", "")
@@ -233,7 +243,57 @@ def test_commands_are_taken_back_in_reverse_and_failures_named(host: Host) -> No
     host.commands.clear()
     rollback = host.rollback()
     assert host.commands == [["fails"], ["usermod", "--unlock"]]
+    assert rollback.restored == [
+        {"target": "account jira", "attribute": "password", "before": "locked", "after": "set"}
+    ]
     assert rollback.kept == ["account y: shell: no such account"]
+
+
+def test_what_there_is_to_tell_of_a_run(host: Host) -> None:
+    (host.files / "x").write_text("old")
+    changes = host.changes(role="service_user")
+    changes.command(["groupadd"], "group jira", "existence", "absent", "a system group")
+    changes.command(["useradd"], "account jira", "existence", "absent", "a system account")
+    changes.command(["usermod"], "account crowd", "shell", "a", "b", ["usermod", "--shell", "a"])
+    changes.command(["usermod"], "account crowd", "groups", "adm", "none", ["usermod", "--groups", "adm"])
+    changes.command(["systemctl", "daemon-reload"], "systemd", "units", "old", "new")
+    changes = host.changes(role="file_permissions")
+    host.chmod(changes, host.files / "x", 0o600)
+    changes.write_file(str(host.files / "x"), "new", owner=ME)
+    changes.write_file(str(host.files / "made/y"), "new", owner=ME)
+    _name, lines = choose_run(None, None, str(host.state))
+    assert {line["role"] for line in lines} == {"service_user", "file_permissions"}
+    assert (begin_of_run(str(host.state / "runs/run1")) or 0) > 1_700_000_000
+    dry, real = host.rollback(check_mode=True), host.rollback()
+    for rollback in (dry, real):
+        assert rollback.stay == ["account jira", "group jira"]
+        assert rollback.targets("account") == ["crowd"]
+        assert rollback.paths == 3  # x, made and made/y
+
+
+def test_a_record_without_a_beginning_tells_none(host: Host) -> None:
+    folder = host.state / "runs/run1"
+    folder.mkdir(parents=True)
+    assert begin_of_run(str(folder)) is None
+    (folder / "manifest.jsonl").write_text('{"kind": "exec')
+    assert begin_of_run(str(folder)) is None
+
+
+@pytest.mark.parametrize(
+    ("running", "stopped", "told"),
+    [
+        (["jira.service"], [], ["jira.service"]),
+        (["jira.service"], ["jira.service"], []),
+        ([], [], []),
+    ],
+)
+def test_products_that_go_on_as_they_were_started(
+    host: Host, running: list[str], stopped: list[str], told: list[str]
+) -> None:
+    host.running = running
+    rollback = Rollback(str(host.state), False, host.command)
+    rollback.units = {"jira.service", "crowd.service"}
+    assert rollback.still_running(stopped) == told
 
 
 def test_on_a_full_disk_the_rest_is_restored_and_the_run_can_be_taken_back_again(
@@ -295,6 +355,71 @@ def test_only_the_last_runs_are_kept_and_all_is_private(host: Host) -> None:
     modes = {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in (host.state / "runs").rglob("*") if path.is_file()}
     assert modes == {0}
     assert stat.S_IMODE((host.state / "runs").stat().st_mode) == 0o700
+
+
+def kept(host: Host) -> list[str]:
+    return sorted(path.name for path in (host.state / "runs").iterdir())
+
+
+def refused_everything(host: Host, run: str) -> None:
+    """Leave the record of a run that changed nothing: announced, refused, and saved once more as it was."""
+    recorder = Recorder(run, "file_permissions", str(host.state))
+    info = os.stat(host.files)
+    before = (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
+    recorder.permissions(str(host.files), info, *before[:2], 0o700)
+    recorder.permissions(str(host.files), info, *before)
+    recorder.close()
+
+
+def test_runs_that_changed_nothing_do_not_push_out_one_that_did(host: Host) -> None:
+    host.changes("run0").write_file(str(host.files / "x"), "0", owner=ME)
+    for number in range(1, KEPT_RUNS + 3):
+        if number % 2:
+            refused_everything(host, f"run{number}")
+        else:
+            host.changes(f"run{number}").prepare()
+    assert kept(host) == ["run0", *(f"run{number}" for number in range(4, KEPT_RUNS + 3))]
+    host.rollback()
+    assert not (host.files / "x").exists()
+
+
+def test_a_run_that_is_taken_back_as_a_whole_goes_before_one_that_is_not(host: Host) -> None:
+    for number in range(KEPT_RUNS):
+        host.changes(f"run{number}", role="service_user" if number else None).write_file(
+            str(host.files / str(number)), "x", owner=ME
+        )
+    host.rollback(f"run{KEPT_RUNS - 1}")
+    host.rollback(f"run{KEPT_RUNS - 2}", roles=["file_permissions"])  # it has changed nothing of that role
+    host.changes("run9").write_file(str(host.files / "x"), "x", owner=ME)
+    assert kept(host) == [*(f"run{number}" for number in range(KEPT_RUNS - 1)), "run9"]
+
+
+@pytest.mark.parametrize(
+    "cut", ["after the change", "in the line after it", "before the change", "unreadable", "unknown"]
+)
+def test_the_record_of_an_interrupted_run_is_not_taken_for_an_empty_one(host: Host, cut: str) -> None:
+    recorder = Recorder("run0", "service_user", str(host.state))
+    path = host.files / "x"
+    path.write_text("old")
+    recorder.file(str(path), path.lstat(), b"old", b"new")  # never closed
+    manifest = host.state / "runs/run0/manifest.jsonl"
+    if cut != "before the change":
+        path.write_text("new")
+    if cut == "in the line after it":
+        with manifest.open("a") as stream:
+            stream.write('["p","/et')
+    elif cut == "unreadable":
+        manifest.unlink()
+        manifest.mkdir()
+    elif cut == "unknown":
+        manifest.write_text('{"of": "a later version"}\n')
+    for number in range(1, KEPT_RUNS + 3):
+        refused_everything(host, f"run{number}")
+    assert "run0" in kept(host)
+    assert len(kept(host)) == KEPT_RUNS
+    if cut in ("after the change", "in the line after it"):
+        host.rollback()
+        assert path.read_text() == "old"
 
 
 @pytest.mark.parametrize("name", ["../x", "", "a/b", ".hidden", "x" * 65])

@@ -138,6 +138,7 @@ EVIDENCE = (
     - name: findings
       fake:
         returns:
+          dc_changes: [{target: /etc/x, attribute: content, before: absent, after: present}]
           dc_findings:
             - control: DC-SEC-01
               instance: jira
@@ -178,6 +179,10 @@ class TestEvidence:
         assert evidence[1].code == 0, evidence[1].output
         assert evidence[1].report["complete"]
         assert evidence[1].report["mode"] == "audit"  # no role of ours took part
+
+    def test_a_run_that_changed_something_tells_how_to_take_it_back(self, evidence: tuple[str, Run]) -> None:
+        mode, run = evidence
+        assert ("  ansible-playbook -i INVENTORY atlassian_dc.hardening.rollback\n" in run.output) == (mode == "real")
 
     @pytest.mark.parametrize("control", ["DC-TOM-01", "DC-PRX-01", "DC-PRX-03", "DC-SEC-05"])
     def test_changed_is_drift(self, evidence: tuple[str, Run], control: str) -> None:

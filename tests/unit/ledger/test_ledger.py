@@ -68,6 +68,24 @@ class TestCombine:
         merged = combine([judgement("fail"), judgement("fail")])
         assert (merged.reason, merged.evidence) == ("why", (PROOF,))
 
+    def test_a_part_of_a_reason_that_another_one_has_too_is_said_once(self) -> None:
+        first = judgement("fail", "account jira holds extra rights: member of adm; 1 sudo rule in /etc/sudoers.d/jira")
+        second = judgement("fail", "account jira holds extra rights: member of adm; it keeps groups")
+        merged = combine([first, second])
+        assert merged.reason == (
+            "account jira holds extra rights: member of adm; 1 sudo rule in /etc/sudoers.d/jira; it keeps groups"
+        )
+
+    def test_two_plays_in_which_the_same_fails_say_it_once(self, ledger: Ledger) -> None:
+        waits = finding("DC-DIR-01", "fail", reason="3 paths are writable by jira; 1 path is open to other accounts")
+        fails = finding("DC-DIR-01", "fail", reason="1 path is open to other accounts")
+        ledger.findings("jira1", [waits], "first play")
+        ledger.findings("jira1", [fails], "first play")
+        ledger.findings("jira1", [fails], "second play")
+        entry = entries(ledger)["DC-DIR-01", "jira"]
+        assert entry["reason"] == "3 paths are writable by jira; 1 path is open to other accounts"
+        assert len(entry["evidence"]) == 1
+
 
 class TestJudgementRules:
     @pytest.mark.parametrize("status", [status for status in PRECEDENCE if status != "pass"])

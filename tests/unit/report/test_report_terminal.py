@@ -39,6 +39,7 @@ FAIL   critical  DC-USR-01  jira1/jira  [pending restart] Product runs as its ow
        the main process 1234 runs as root, not as jira
 FAIL   high      DC-DIR-06  jira1/jira  No backup archive or secret lies where the web server can s…
        1 backup archive lies in the export folder; its waiver expired on 2026-10-01
+       /var/atlassian/application-data/jira/export/2025-02-11.zip
 ERROR  medium    DC-USR-05  jira1       No account shares the service account's UID or group by acc…
        getent passwd ended with status 2 after 10 s
 
@@ -73,8 +74,15 @@ def test_one_line_where_it_fits() -> None:
 
 def test_after_hardening_it_says_what_waits_instead_of_a_plan() -> None:
     shown = render_terminal(samples.hardened(), width=200)
-    assert "1 control pending a product restart: run harden with atlassian_dc_allow_restart=true" in shown
+    assert "1 control pending a product restart: run harden with -e atlassian_dc_allow_restart=true" in shown
     assert "What harden would do" not in shown
+
+
+def test_of_what_is_left_to_a_person_the_first_are_named() -> None:
+    report = samples.audit()
+    (entry,) = (entry for entry in report["hosts"]["jira1"]["controls"] if entry["id"] == "DC-DIR-06")
+    entry["evidence"] = [samples.evidence(f"/export/{number}.zip", "absent", "1 MB") for number in range(5)]
+    assert "       /export/0.zip, /export/1.zip, /export/2.zip and 2 more" in render_terminal(report).splitlines()
 
 
 def test_a_long_command_is_continued_as_a_shell_takes_it() -> None:
