@@ -13,8 +13,8 @@ author:
   - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
 description:
   - Every real run saves on the host what it is about to change, in C(/var/lib/atlassian-dc/runs), for the last five
-    runs. This module restores contents, owners, modes, times, access lists and properties of accounts from such a
-    record, the last change first.
+    runs that changed something. This module restores contents, owners, modes, times, access lists and properties of
+    accounts from such a record, the last change first.
   - What somebody has changed since the run, or what the product has replaced, is left alone. What could not be restored
     is named in RV(kept).
   - Accounts that the run made stay, for files may belong to them.
