@@ -53,7 +53,7 @@ class TestEveryFile:
 
     def test_patterns_compile(self, path: Path) -> None:
         data = products.plain({key: value for key, value in load(path).items() if key != "sources"})
-        for entry in data["version"]:
+        for entry in data["version"] or []:
             if "pattern" in entry:
                 assert "version" in re.compile(entry["pattern"]).groupindex
         for entry in [*data["jvm"]["dangerous"], *data["jvm"].get("dangerous_properties", [])]:
@@ -61,15 +61,15 @@ class TestEveryFile:
 
     def test_every_log_format_is_described_or_common(self, path: Path) -> None:
         data = products.plain({key: value for key, value in load(path).items() if key != "sources"})
-        kinds = {entry["kind"] for entry in data["logs"]}
-        assert {"security", "audit", "access", "application"} & kinds
-        judged = {entry["format"] for entry in data["logs"] if entry["kind"] in ("security", "audit", "access")}
-        assert judged <= set(data["log_formats"])
+        logs = data["logs"] or []
+        assert logs or "part_of" in data
+        judged = {entry["format"] for entry in logs if entry["kind"] in ("security", "audit", "access")}
+        assert judged <= set(data.get("log_formats", {}))
 
     def test_minimum_versions_belong_to_known_cycles(self, path: Path) -> None:
-        lifecycle = products.plain(load(path)["lifecycle"])
-        cycles = {entry["cycle"] for entry in lifecycle["cycles"]}
-        for entry in lifecycle["minimum_versions"]:
+        lifecycle = products.plain(load(path).get("lifecycle", {"cycles": [], "minimum_versions": []}))
+        cycles = {entry["cycle"] for entry in lifecycle["cycles"] or []}
+        for entry in lifecycle["minimum_versions"] or []:
             assert entry["cycle"] in cycles
             assert entry["version"].startswith(entry["cycle"] + ".")
 
@@ -121,11 +121,31 @@ class TestSchema:
             lambda data: data["version"][0].update(kind="guess"),
             lambda data: data.pop("lifecycle"),
             lambda data: data["rest"]["status"].update(method="SEND"),
+            lambda data: data.pop("http"),
+            lambda data: data["http"]["connectors"].update(kind="guess"),
+            lambda data: data["http"]["connectors"].update(tree="home"),
+            lambda data: data["http"].update(connectors={"kind": "jvm_properties", "keys": {}, "source": "helm"}),
+            lambda data: data["home"]["locations"][0].pop("path"),
+            lambda data: data["home"]["locations"].append(
+                {"kind": "xml_file", "path": "a.xml", "name": "b", "source": "helm"}
+            ),
+            lambda data: data["jvm"]["start_files"][0].update(properties=["a"]),
+            lambda data: data["jvm"]["start_files"][0].pop("variables"),
+            lambda data: data["user"].pop("variable"),
+            lambda data: data.update(needs={"groups": [{"name": "docker", "source": "helm"}]}),
+            lambda data: data["process"].update(companions=[{"name": "x", "source": "helm"}]),
         ],
     )
     def test_finds_mistakes(self, jira: dict[str, Any], change: Any) -> None:
         change(jira)
         assert complaints(jira)
+
+    def test_a_service_that_is_part_of_a_product_may_leave_out_what_that_tells(self, jira: dict[str, Any]) -> None:
+        for section in ("http", "cluster", "archives", "code", "web", "rest", "lifecycle", "backup"):
+            del jira[section]
+        assert complaints(jira)
+        jira["part_of"] = "confluence"
+        assert complaints(jira) == []
 
 
 class TestPlain:
@@ -135,6 +155,8 @@ class TestPlain:
             "b": {"path": "x", "source": ["s", "t"], "note": "n", "versions": "9+", "confidence": "documented"},
             "c": {"unknown": "what", "consequence": "so"},
             "d": [{"path": "y", "source": "s"}, {"unknown": "what", "consequence": "so"}],
+            "none": [],
+            "nothing_known": [{"unknown": "what", "consequence": "so"}],
             "e": {"f": {"value": None, "source": "s"}},
         }
         assert products.plain(data) == {
@@ -142,6 +164,8 @@ class TestPlain:
             "b": {"path": "x"},
             "c": None,
             "d": [{"path": "y"}],
+            "none": [],
+            "nothing_known": None,
             "e": {"f": None},
         }
 
@@ -179,6 +203,16 @@ class TestLoad:
     def test_product_has_to_match_the_file(self, tmp_path: Path, jira: dict[str, Any]) -> None:
         self.write(tmp_path, "other.yml", jira)
         with pytest.raises(products.ProductDataError, match="product must be 'other' like the file, found 'jira'"):
+            products.load_products(tmp_path)
+
+    @pytest.mark.parametrize("whole", ["jirra", "part", "other"])
+    def test_a_part_belongs_to_a_product(self, tmp_path: Path, jira: dict[str, Any], whole: str) -> None:
+        self.write(tmp_path, "jira.yml", jira)
+        self.write(tmp_path, "part.yml", {**jira, "product": "part", "part_of": "jira"})
+        assert list(products.load_products(tmp_path)) == ["jira", "part"]
+        self.write(tmp_path, "other.yml", {**jira, "product": "other", "part_of": whole})
+        products.load_products.cache_clear()
+        with pytest.raises(products.ProductDataError, match=r"other\.yml: part_of must name a product that is no part"):
             products.load_products(tmp_path)
 
     @pytest.mark.parametrize("text", ["a: [", "!!python/object:os.system {}", "\x00"])
