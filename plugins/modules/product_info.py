@@ -204,6 +204,11 @@ dc_instances:
     status_url:
       description: URL of the status page as seen from the host itself.
       type: str
+    up_states:
+      description: States of the status page that end a start.
+      type: list
+      elements: str
+      sample: [RUNNING, FIRST_RUN]
     shutdown_port:
       description: Tomcat's shutdown port; V(-1) when closed.
       type: int

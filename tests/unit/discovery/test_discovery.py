@@ -78,6 +78,7 @@ class TestWhole:
             "context_path": "",
             "status_url": "http://127.0.0.1:8080/status",
             "shutdown_port": 8005,
+            "up_states": ["RUNNING", "FIRST_RUN"],
             "connectors": [
                 {
                     "port": 8080,
