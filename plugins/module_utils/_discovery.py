@@ -36,6 +36,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_
     UNKNOWN,
     ParseError,
     ShellValues,
+    jvm_command,
     jvm_properties,
     parse_environment,
     parse_properties,
@@ -466,9 +467,8 @@ class Instance:
                 names = file["variables"]
                 texts = [values.values.get(name, self._unit_environment().get(name, "")) for name in names]
             read = True
-            for word in split_words(" ".join(texts)):
-                if word.startswith("-") and UNKNOWN not in word:
-                    arguments[word] = None
+            words = ["java", *split_words(" ".join(texts))]
+            arguments.update((word, None) for word in jvm_command(words, whole=False).arguments if UNKNOWN not in word)
         return list(arguments) if read else None
 
     # -- homes ---------------------------------------------------------------------------------------------------------
