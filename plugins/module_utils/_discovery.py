@@ -10,16 +10,18 @@ other tasks act on it. What cannot be known is None and leaves a problem that sa
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Callable
 from xml.etree import ElementTree
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_host import (
     INIT_FOLDER,
     MAX_SCRIPT,
+    SESSION_UNITS,
     Host,
     MissingError,
     Process,
@@ -34,7 +36,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_
     UNKNOWN,
     ParseError,
     ShellValues,
-    jvm_arguments,
+    jvm_command,
     jvm_properties,
     parse_environment,
     parse_properties,
@@ -50,10 +52,8 @@ DECLARE = "declare it in atlassian_dc_instances"
 _PATH = re.compile(r"/[^\s'\"`;:&|<>()=,]+")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
 _VERSION = re.compile(r"\d{1,5}(?:\.\d{1,6}){1,4}(?:[.-][A-Za-z0-9]{1,20}){0,3}")
-# Units in which processes started by hand end up; they are nobody's unit.
-_SESSION_UNITS = re.compile(
-    r"(ssh|sshd|ssh@.*|sshd@.*|cron|crond|atd|getty@.*|systemd-.*|rc-local|containerd|docker)\.service"
-)
+_JVM = re.compile(r"java|jsvc")
+_MAX_CONNECTORS = 9
 
 Run = Callable[[list[str]], str]
 
@@ -70,6 +70,7 @@ class Candidate:
         self.install = install
         self.links: dict[str, str] = {}
         self.processes: list[Process] = []
+        self.companions: list[tuple[str, Process]] = []
         self.units: dict[str, Unit] = {}
         self.init_scripts: list[str] = []
         self.declared: dict[str, Any] = {}
@@ -82,7 +83,7 @@ class Candidate:
     @property
     def in_use(self) -> bool:
         """Whether something starts this installation or runs from it."""
-        return bool(self.processes or self.units or self.init_scripts)
+        return bool(self.processes or self.companions or self.units or self.init_scripts)
 
     @property
     def link(self) -> str | None:
@@ -111,6 +112,7 @@ class Discovery:
         self.candidates: dict[tuple[str, str], Candidate] = {}
         self.problems: dict[tuple[str, str], None] = {}
         self.searched: list[str] = []
+        self.loose: list[Process] = []
         self.units: Units | None = None
         self.live: dict[str, dict[str, str]] = {}
 
@@ -124,6 +126,7 @@ class Discovery:
         self._search_units(found)
         self._search_init_scripts()
         self._search_known_places()
+        self._settle_loose_processes()
         self._attach_process_units()
         self._ask_systemd()
 
@@ -141,54 +144,82 @@ class Discovery:
 
     # -- where products show -------------------------------------------------------------------------------------------
     def _search_processes(self) -> list[str]:
-        """Look at every process once; return the units all marked processes belong to."""
+        """Look at every JVM once; return the units of those that run an installation."""
         self.searched.append("running processes")
         units: list[str] = []
-        for pid, command in processes(self.host):
-            java = "java" in os.path.basename(command[0])
-            for product in self.products:
-                marked = any(marker in command for marker in product["process"]["markers"] or [])
-                if not marked and not java:
-                    continue
-                path = self._process_install(product, pid, command, marked)
-                if path is None:
-                    if marked:
-                        self.problem(
-                            "running processes",
-                            f"a process looks like {product['title']}, but its installation is not on this host; "
-                            "products in containers are not looked at",
-                        )
-                    continue
-                candidate = self.candidate(product, path, "process")
-                if candidate:
-                    process = Process(self.host, pid, command)
-                    candidate.processes.append(process)
-                    if process.unit:
-                        units.append(process.unit)
-                    break
+        for pid, words in processes(self.host):
+            if not _JVM.search(os.path.basename(words[0])):
+                continue
+            process = Process(self.host, pid, words)
+            # A service that is part of a product may have the same installation: the marker tells them apart.
+            products = sorted(self.products, key=lambda item: not _marked(item["process"]["markers"], process.words))
+            candidate = next(filter(None, (self._process_install(product, process) for product in products)), None)
+            if candidate is None:
+                self.loose.append(process)
+                continue
+            candidate.processes.append(process)
+            if process.unit:
+                units.append(process.unit)
         return units
 
-    def _process_install(self, product: dict[str, Any], pid: int, command: list[str], marked: bool) -> str | None:
-        properties = jvm_properties(jvm_arguments(command))
-        base = product["install"]["tomcat_base"] or "."
-        paths = []
-        for name in product["process"]["install_properties"] or []:
-            value = properties.get(name, "")
+    def _process_install(self, product: dict[str, Any], process: Process) -> Candidate | None:
+        """Return the installation of a product that a process runs."""
+        properties = jvm_properties(process.jvm.arguments)
+        base = product["install"].get("tomcat_base") or "."
+        evidence = product["install"]["evidence"]
+        paths: list[str] = []
+        for name in product["process"].get("install_properties") or []:
+            value = properties.get(name, "").rstrip("/")
             if value.startswith("/"):
-                paths += [value.rstrip("/")]
-                if base != "." and value.rstrip("/").endswith("/" + base):
-                    paths.insert(0, value.rstrip("/")[: -len(base) - 1])
-        if marked and not paths:
-            try:
-                folder = os.readlink(self.host.at(f"/proc/{pid}/cwd"))
-            except OSError:
-                folder = ""
-            above = self.host.above(folder, product["install"]["evidence"]) if folder.startswith("/") else None
-            paths += [above] if above else []
+                paths += [value[: -len(base) - 1]] if base != "." and value.endswith(f"/{base}") else []
+                paths.append(value)
+        if not paths and _marked(product["process"]["markers"], process.words):
+            places = (self.host.above(place, evidence) for place in [*process.class_path, process.folder])
+            paths = [place for place in places if place]
         for path in paths:
-            if self.host.holds(path, product["install"]["evidence"]) and self._same_file_system_view(pid, path):
-                return path
+            if self.host.holds(path, evidence) and self._same_file_system_view(process.pid, path):
+                return self.candidate(product, path, "process")
         return None
+
+    def _settle_loose_processes(self) -> None:
+        """Give processes that do not tell their own installation to the one that starts them."""
+        for process in self.loose:
+            owners = [candidate for candidate in self.candidates.values() if self._same_view(process, candidate)]
+            for candidate in owners:
+                markers = candidate.product["process"]["markers"]
+                if process.unit in candidate.units and _marked(markers, process.words):
+                    candidate.processes.append(process)
+                    break
+            else:
+                for candidate in owners:
+                    name = self._companion_name(candidate, process)
+                    if name:
+                        candidate.companions.append((name, process))
+                        break
+                else:
+                    self._complain_of(process)
+
+    def _same_view(self, process: Process, candidate: Candidate) -> bool:
+        return self._same_file_system_view(process.pid, candidate.install)
+
+    def _companion_name(self, candidate: Candidate, process: Process) -> str | None:
+        """Return what a process is to an installation whose program it runs or that started it."""
+        for companion in candidate.product["process"].get("companions") or []:
+            if _marked(companion["markers"], process.words):
+                children = process.parent in {other.pid for other in candidate.processes}
+                if children or any(inside(self.host.real(path), candidate.install) for path in process.class_path):
+                    return str(companion["name"])
+        return None
+
+    def _complain_of(self, process: Process) -> None:
+        for product in self.products:
+            if _marked(product["process"]["markers"], process.words):
+                self.problem(
+                    "running processes",
+                    f"a process looks like {product['title']}, but its installation is not on this host or lies in a "
+                    "folder of the system; products in containers are not looked at",
+                )
+                return
 
     def _same_file_system_view(self, pid: int, path: str) -> bool:
         """Whether the process means the same folder by a path as this host does, which one in a container does not."""
@@ -221,13 +252,14 @@ class Discovery:
                         if candidate:
                             return candidate
         text = "\n".join(lines)
-        if any(marker in text for marker in product["process"]["markers"] or []):
-            properties = jvm_properties(split_words(text.replace("\n", " ")))
-            for name in product["process"]["install_properties"] or []:
+        words = split_words(text.replace("\n", " "))
+        if _marked(product["process"]["markers"], words):
+            properties = jvm_properties(words)
+            for name in product["process"].get("install_properties") or []:
                 candidate = self.candidate(product, properties.get(name, ""), "unit") if properties.get(name) else None
                 if candidate:
                     return candidate
-        pid_file = product["install"]["pid_file"]
+        pid_file = product["install"].get("pid_file")
         if pid_file and unit.last("PIDFile").endswith("/" + pid_file):
             candidate = self.candidate(product, unit.last("PIDFile")[: -len(pid_file) - 1], "unit")
             if candidate:
@@ -286,7 +318,7 @@ class Discovery:
         for candidate in self.candidates.values():
             for process in candidate.processes:
                 name = process.unit
-                if not name or name in candidate.units or _SESSION_UNITS.fullmatch(name):
+                if not name or name in candidate.units or SESSION_UNITS.fullmatch(name):
                     continue
                 unit = self.units.load(name) if self.units else None
                 if unit:
@@ -317,6 +349,11 @@ class Discovery:
                         unit.origins[key] = "unit environment"
 
 
+def _marked(markers: list[str] | None, words: list[str]) -> bool:
+    """Whether one of the words of a command line is one of the markers, which may be shell patterns."""
+    return any(fnmatch.fnmatchcase(word, marker) for marker in markers or [] for word in words)
+
+
 class Instance:
     """Everything about one installation, found out step by step."""
 
@@ -329,12 +366,13 @@ class Instance:
         self.declared = candidate.declared
         self.process = min(candidate.processes, key=lambda process: process.pid) if candidate.processes else None
         self.unit = self._choose_unit()
-        self.running_arguments = jvm_arguments(self.process.command) if self.process else None
+        self.running_arguments = self.process.jvm.arguments if self.process else None
         self.start_arguments = self._start_arguments()
         self.properties = jvm_properties(
             self.running_arguments if self.running_arguments is not None else self.start_arguments or []
         )
         self.home, self.home_source = self._home()
+        self.shared_home = self._shared_home()
 
     def problem(self, path: str, message: str) -> None:
         """Note something that could not be found out."""
@@ -415,59 +453,94 @@ class Instance:
         read = False
         inherited: dict[str, str] = {}
         for file in self.product["jvm"]["start_files"] or []:
-            values = self._script(file["path"], inherited)
-            if values is None:
-                continue
+            if "properties" in file:
+                settings = self._properties(self.path(file["path"]))
+                if settings is None:
+                    continue
+                texts = [text for name, text in settings.items() if _marked(file["properties"], [name])]
+            else:
+                values = self._script(file["path"], inherited)
+                if values is None:
+                    continue
+                # The files are read one after the other by the same shell.
+                inherited.update(values.values)
+                names = file["variables"]
+                texts = [values.values.get(name, self._unit_environment().get(name, "")) for name in names]
             read = True
-            # The files are read one after the other by the same shell.
-            inherited.update(values.values)
-            for variable in file["variables"]:
-                text = values.values.get(variable, self._unit_environment().get(variable, ""))
-                for word in split_words(text):
-                    if word.startswith("-") and UNKNOWN not in word:
-                        arguments[word] = None
+            words = ["java", *split_words(" ".join(texts))]
+            arguments.update((word, None) for word in jvm_command(words, whole=False).arguments if UNKNOWN not in word)
         return list(arguments) if read else None
 
-    # -- home ----------------------------------------------------------------------------------------------------------
+    # -- homes ---------------------------------------------------------------------------------------------------------
     def _home(self) -> tuple[str | None, str | None]:
+        """Return the home and where it is written down."""
         if self.declared.get("home_dir"):
             return self._trusted_folder(self.declared["home_dir"], "home_dir"), "declared"
-        for value, source, path in self._home_values():
-            home = self._believable_home(value, path, source)
+        evidence = self.product["home"]["evidence"] or []
+        locations = self.product["home"]["locations"] or []
+        in_install = any(location["kind"] == "install" for location in locations)
+        for value, source, path in self._written(locations):
+            if in_install and value.startswith("/") and self.host.real(value) == self.install:
+                home = self._install_as_home()
+                return home, source if home else None
+            home = self._believable(value, path, source, "home directory", evidence)
             return (home, source) if home else (None, None)
+        for path in self.product["home"].get("default_paths") or []:
+            if self.host.holds(path, evidence):
+                home = self._believable(path, path, "known default place", "home directory", evidence)
+                return (home, "known default place") if home else (None, None)
         return None, None
 
-    def _home_values(self) -> Iterable[tuple[str, str, str]]:
-        """Yield where the home is written down, best first: (value, source in words, file)."""
-        locations = self.product["home"]["locations"] or []
-        process = f"/proc/{self.process.pid}" if self.process else ""
-        for location in locations:
+    def _install_as_home(self) -> str | None:
+        """Return the installation, unless it is another product's as well: then not all of it may be written."""
+        for other in self.discovery.candidates.values():
+            if other is not self.candidate and other.install == self.install:
+                self.problem(self.install, f"is an installation of {other.product['title']} too; {DECLARE}")
+                return None
+        return self.install
+
+    def _shared_home(self) -> str | None:
+        declared = self.declared.get("shared_home_dir")
+        if declared:
+            return self._trusted_folder(declared, "shared_home_dir")
+        section = self.product["home"]
+        evidence = section.get("shared_evidence") or []
+        for value, source, path in self._written(section.get("shared_locations")):
+            return self._believable(value, path, source, "shared home", evidence)
+        default = f"{self.home}/{section['shared_default']}" if self.home and section.get("shared_default") else None
+        if default and self.host.is_folder(default):
+            return self._believable(default, default, "known default place", "shared home", evidence)
+        return None
+
+    def _written(self, locations: list[dict[str, Any]] | None) -> Iterator[tuple[str, str, str]]:
+        """Yield where a folder is written down, best first: (value, source in words, file)."""
+        for location in locations or []:
             if location["kind"] == "jvm_property" and self.process:
-                value = jvm_properties(self.running_arguments or []).get(location["name"])
+                value = jvm_properties(self.process.jvm.arguments).get(location["name"])
                 if value:
-                    yield value, f"argument -D{location['name']} of the running process", process
-        for location in locations:
-            found = self._home_at(location)
+                    yield value, f"argument -D{location['name']} of the running process", f"/proc/{self.process.pid}"
+        for location in locations or []:
+            found = self._written_at(location)
             if found and found[0]:
                 yield found
-        for path in self.product["home"]["default_paths"] or []:
-            if self.host.holds(path, self.product["home"]["evidence"] or []):
-                yield path, "known default place", path
 
-    def _home_at(self, location: dict[str, Any]) -> tuple[str, str, str] | None:
-        name = location["name"]
-        path = self.path(location["path"]) if location.get("path") else ""
-        if location["kind"] == "jvm_property":
+    def _written_at(self, location: dict[str, Any]) -> tuple[str, str, str] | None:
+        kind, name = location["kind"], location.get("name", "")
+        if kind == "install":
+            return self.install, "the installation itself", self.install
+        if kind == "jvm_property":
             value = jvm_properties(self.start_arguments or []).get(name, "")
             return value, f"argument -D{name} in the start files", self.install
-        if location["kind"] == "properties_file":
-            text = self.text(path)
-            try:
-                return (parse_properties(text).get(name, "").strip(), location["path"], path) if text else None
-            except ParseError as exc:
-                self.problem(path, str(exc))
-                return None
-        if location["kind"] == "shell_variable":
+        base = self._base(location.get("tree", "install"))
+        if base is None:
+            return None
+        path = f"{base}/{location['path']}" if location.get("path") else ""
+        if kind == "properties_file":
+            return (self._properties(path) or {}).get(name, "").strip(), location["path"], path
+        if kind == "xml_file":
+            root = self._xml(path)
+            return None if root is None else (_element_text(root, location["element"]), location["path"], path)
+        if kind == "shell_variable":
             values = self._script(location["path"])
             if values is not None and name in values.values:
                 set_to = values.certain(name)
@@ -482,19 +555,13 @@ class Instance:
             return self.unit.environment[name], self.unit.origins[name], self.unit.path
         return None
 
-    def _believable_home(self, value: str, path: str, source: str) -> str | None:
+    def _believable(self, value: str, path: str, source: str, what: str, evidence: list[str]) -> str | None:
+        """Return a folder named by the product's own files, resolved, unless taking it over could do harm."""
         if UNKNOWN in value:
             return None
         if not value.startswith("/"):
-            self.problem(path, f"names a home directory that is no absolute path ({source}); {DECLARE}")
+            self.problem(path, f"names a {what} that is no absolute path ({source}); {DECLARE}")
             return None
-        home = self._believable(value, path, "home directory", self.product["home"]["evidence"] or [])
-        if home and not self.host.is_folder(home):
-            self.problem(home, f"is the home directory according to {source}, but {self._why_no_folder(home)}")
-        return home
-
-    def _believable(self, value: str, path: str, what: str, evidence: list[str]) -> str | None:
-        """Return a folder named by the product's own files, resolved, unless taking it over could do harm."""
         try:
             folder = self.host.resolve(value)
         except UnreadableError as exc:
@@ -508,6 +575,8 @@ class Instance:
                 path, f"names {folder} as {what}, which holds other things but nothing of {self.title}; {DECLARE}"
             )
             return None
+        if not self.host.is_folder(folder):
+            self.problem(folder, f"is the {what} according to {source}, but {self._why_no_folder(folder)}")
         return folder
 
     def _trusted_folder(self, value: str, what: str) -> str | None:
@@ -550,10 +619,7 @@ class Instance:
                 if text is None:
                     continue
                 if entry["kind"] == "properties":
-                    try:
-                        found = parse_properties(text).get(entry["key"], "").strip()
-                    except ParseError as exc:
-                        self.problem(path, str(exc))
+                    found = (self._properties(path) or {}).get(entry["key"], "").strip()
                 else:
                     match = re.search(entry["pattern"], text)
                     found = match.group("version") if match else None
@@ -561,12 +627,13 @@ class Instance:
                 return found, source
             if found:
                 self.problem(path, "holds something that is no version number")
-        self.problem(self.install, "no file tells the version")
+        if self.product["version"]:
+            self.problem(self.install, "no file tells the version")
         return None, None
 
     # -- accounts ------------------------------------------------------------------------------------------------------
     def _user_file(self) -> tuple[str | None, str | None]:
-        relative = self.product["user"]["file"]
+        relative = self.product["user"].get("file")
         if not relative or self.host.stat(self.path(relative)) is None:
             return None, None
         path = self.path(relative)
@@ -616,13 +683,21 @@ class Instance:
         group = self.host.group_name(entry[1])
         return account if group in ("root", "0") else group
 
-    # -- Tomcat --------------------------------------------------------------------------------------------------------
+    # -- HTTP ----------------------------------------------------------------------------------------------------------
     def _xml(self, path: str) -> ElementTree.Element | None:
         try:
             return parse_xml(self.host.read(path))
         except MissingError:
             return None
         except (UnreadableError, ParseError) as exc:
+            self.problem(path, str(exc))
+            return None
+
+    def _properties(self, path: str) -> dict[str, str] | None:
+        text = self.text(path)
+        try:
+            return None if text is None else parse_properties(text)
+        except ParseError as exc:
             self.problem(path, str(exc))
             return None
 
@@ -642,53 +717,43 @@ class Instance:
         text = (self._placeholders(value) or "").strip()
         return int(text) if re.fullmatch(r"-?\d{1,5}", text) and -1 <= int(text) <= 65535 else None
 
-    def _connector(self, element: ElementTree.Element) -> dict[str, Any]:
+    def _connector(self, get: Callable[[str], str | None]) -> dict[str, Any]:
+        """Return a connector from a function that tells its settings by the names below."""
+
         def text(name: str) -> str | None:
-            return self._placeholders(element.get(name)) or None
+            return self._placeholders(get(name)) or None
 
         def flag(name: str) -> bool | None:
             value = text(name)
             return None if value is None else value.strip().lower() == "true"
 
         return {
-            "port": self._port(element.get("port")),
+            "port": self._port(get("port")),
             "protocol": text("protocol") or "HTTP/1.1",
             "address": text("address"),
             "secure": flag("secure"),
             "scheme": text("scheme"),
-            "proxy_name": text("proxyName"),
-            "proxy_port": self._port(element.get("proxyPort")),
-            "ssl": bool(flag("SSLEnabled")),
+            "proxy_name": text("proxy_name"),
+            "proxy_port": self._port(get("proxy_port")),
+            "ssl": bool(flag("ssl")),
         }
 
-    def _tomcat(self) -> dict[str, Any]:
+    def _http(self) -> dict[str, Any]:
+        """Return where the product listens and where it tells its state."""
+        section = self.product.get("http") or {}
+        source = section.get("connectors") or {}
         result: dict[str, Any] = {
             "http_port": None,
             "context_path": None,
             "status_url": None,
             "shutdown_port": None,
             "connectors": [],
+            "up_states": [state["state"] for state in section.get("states") or [] if state["ready"] or state.get("up")],
         }
-        relative = self.product["http"]["server_xml"]
-        base = self.product["install"]["tomcat_base"] or "."
-        if not relative:
-            return result
-        path = self.path(relative if base == "." else f"{base}/{relative}")
-        root = self._xml(path)
-        if root is None:
-            if self.host.stat(path) is None:
-                self.problem(path, "is missing, so port and context path are not known")
-            return result
-        result["shutdown_port"] = self._port(root.get("port"))
-        result["connectors"] = [self._connector(element) for element in root.iter("Connector")]
-        web_root = self.product["install"]["web_root"] or ""
-        contexts = list(root.iter("Context"))
-        named = [
-            element for element in contexts if element.get("docBase", "").rstrip("/").endswith(web_root.split("/")[-1])
-        ]
-        if named or contexts:
-            context = self._placeholders((named or contexts)[0].get("path", "")) or ""
-            result["context_path"] = "/" + context.strip("/") if context.strip("/") else ""
+        if source.get("kind") == "server_xml":
+            self._read_server_xml(self.path(source["path"]), result)
+        elif source:
+            self._read_listener(source, section, result)
         web = [
             connector
             for connector in result["connectors"]
@@ -697,21 +762,73 @@ class Instance:
         chosen = next((connector for connector in web if not connector["ssl"]), web[0] if web else None)
         if chosen:
             result["http_port"] = chosen["port"]
-            if self.product["http"]["status_path"] and result["context_path"] is not None:
+            if section.get("status_path") and result["context_path"] is not None:
                 address = chosen["address"]
                 if address in (None, "0.0.0.0", "::", "*"):  # noqa: S104 - compared, not bound
                     address = "127.0.0.1"
                 scheme = "https" if chosen["ssl"] else "http"
                 shown = f"[{address}]" if ":" in address else address
                 result["status_url"] = (
-                    f"{scheme}://{shown}:{chosen['port']}{result['context_path']}{self.product['http']['status_path']}"
+                    f"{scheme}://{shown}:{chosen['port']}{result['context_path']}{section['status_path']}"
                 )
         return result
+
+    def _read_server_xml(self, path: str, result: dict[str, Any]) -> None:
+        """Read Tomcat's own configuration."""
+        root = self._xml(path)
+        if root is None:
+            if self.host.stat(path) is None:
+                self.problem(path, "is missing, so port and context path are not known")
+            return
+        names = {"ssl": "SSLEnabled", "proxy_name": "proxyName", "proxy_port": "proxyPort"}
+
+        def attributes(element: ElementTree.Element) -> Callable[[str], str | None]:
+            return lambda name: element.get(names.get(name, name))
+
+        result["shutdown_port"] = self._port(root.get("port"))
+        result["connectors"] = [self._connector(attributes(element)) for element in root.iter("Connector")]
+        web_root = self.product["install"].get("web_root") or ""
+        contexts = list(root.iter("Context"))
+        named = [
+            element for element in contexts if element.get("docBase", "").rstrip("/").endswith(web_root.split("/")[-1])
+        ]
+        if named or contexts:
+            path = self._placeholders((named or contexts)[0].get("path", ""))
+            result["context_path"] = None if path is None else _context_path(path)
+        else:
+            # The context has a file of its own, named after the path.
+            result["context_path"] = self.product["http"].get("default_context_path")
+
+    def _read_listener(self, source: dict[str, Any], section: dict[str, Any], result: dict[str, Any]) -> None:
+        """Read keys of a properties file or system properties of the JVM; what is not set has its default."""
+        settings: dict[str, str] | None = self.properties
+        if source["kind"] == "properties":
+            base = self._base(source["tree"])
+            settings = self._properties(f"{base}/{source['path']}") if base else None
+            if settings is None and (base is None or self.host.stat(f"{base}/{source['path']}") is not None):
+                return
+        known = settings or {}
+        keys: dict[str, str] = source["keys"]
+        defaults = {"port": str(section["default_port"]) if section.get("default_port") else None}
+
+        def main(name: str) -> str | None:
+            return known.get(keys.get(name, "")) or defaults.get(name)
+
+        def additional(number: int) -> Callable[[str], str | None]:
+            prefix = source["additional"].replace("{number}", str(number))
+            return lambda name: known.get(prefix + keys[name].partition(".")[2]) if name in keys else None
+
+        numbers = range(1, _MAX_CONNECTORS + 1) if source.get("additional") else ()
+        more = [self._connector(additional(number)) for number in numbers]
+        result["connectors"] = [self._connector(main), *(connector for connector in more if connector["port"])]
+        result["context_path"] = _context_path(
+            self._placeholders(main("context_path") or section.get("default_context_path"))
+        )
 
     # -- cluster -------------------------------------------------------------------------------------------------------
     def _settings(self, spec: dict[str, Any]) -> Callable[[str], str] | None:
         """Return a function that looks a key up in a settings file of the product, None when there is none."""
-        base = self.home if spec["tree"] == "home" else self.install if spec["tree"] == "install" else None
+        base = self._base(spec["tree"])
         if base is None:
             return None
         path = f"{base}/{spec['path']}"
@@ -719,29 +836,17 @@ class Instance:
             root = self._xml(path)
             if root is None:
                 return None
-
-            def from_xml(key: str) -> str:
-                element = root.find(spec["element"].replace("{key}", key))
-                return (element.text or "").strip() if element is not None else ""
-
-            return from_xml
-        text = self.text(path)
-        if text is None:
-            return None
-        try:
-            values = parse_properties(text)
-        except ParseError as exc:
-            self.problem(path, str(exc))
+            return lambda key: _element_text(root, spec["element"].replace("{key}", key))
+        values = self._properties(path)
+        if values is None:
             return None
         return lambda key: values.get(key, "").strip()
 
-    def _cluster(self) -> tuple[dict[str, Any] | None, str | None]:
-        """Return cluster membership and shared home."""
-        declared = self.declared.get("shared_home_dir")
-        shared = self._trusted_folder(declared, "shared_home_dir") if declared else None
+    def _cluster(self) -> dict[str, Any] | None:
+        """Return membership in a cluster."""
         cluster = self.product.get("cluster")
         if not cluster:
-            return None, shared
+            return None
         database = ""
         spec = cluster.get("database")
         if spec:
@@ -749,11 +854,9 @@ class Instance:
             reader = self._settings(spec)
             database = reader(spec.get("key", "")) if reader else ""
         lookup = self._settings(cluster["settings"])
-        if lookup is None or not any(lookup(key) for key in cluster["member_keys"]):
-            return None, shared
-        if shared is None and not declared:
-            shared = self._shared_home(lookup(cluster["shared_home_key"]))
-        identity = _without_credentials(database) or shared
+        if lookup is None or all(lookup(key).lower() in ("", "false") for key in cluster["member_keys"]):
+            return None
+        identity = _without_credentials(database) or self.shared_home
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12] if identity else None
         if digest is None:
             self.problem(
@@ -761,26 +864,15 @@ class Instance:
             )
         return {
             "id": f"{self.product['product']}-{digest}" if digest else None,
-            "node_id": lookup(cluster["node_id_key"]) or None,
-            "shared_home": shared,
-        }, shared
-
-    def _shared_home(self, value: str) -> str | None:
-        path = f"{self.home}/{self.product['cluster']['settings']['path']}"
-        if not value:
-            return None
-        if not value.startswith("/"):
-            self.problem(path, f"names a shared home that is no absolute path; {DECLARE}")
-            return None
-        evidence = self.product["home"].get("shared_evidence") or []
-        shared = self._believable(value, path, "shared home", evidence)
-        if shared and not self.host.is_folder(shared):
-            self.problem(shared, f"is the shared home, but {self._why_no_folder(shared)}")
-        return shared
+            "node_id": lookup(cluster["node_id_key"]) or None if cluster["node_id_key"] else None,
+            "shared_home": self.shared_home,
+        }
 
     # -- folders -------------------------------------------------------------------------------------------------------
-    def _base(self, tree: str, shared: str | None) -> str | None:
-        return {"install": self.install, "home": self.home, "shared_home": shared}.get(tree)
+    def _base(self, tree: str) -> str | None:
+        if tree == "install":
+            return self.install
+        return self.home if tree == "home" else self.shared_home
 
     def _folder(self, base: str, relative: str) -> str | None:
         """Return a folder of the product, resolved, unless a link leads where only the administrator may point it."""
@@ -800,14 +892,54 @@ class Instance:
             return None
         return folder
 
-    def _folders(self, entries: Iterable[dict[str, Any]] | None, shared: str | None) -> list[str]:
+    def _folders(self, entries: Iterable[dict[str, Any]] | None) -> list[str] | None:
+        """Return the folders of entries of product data; None when it does not know them or not where they lie."""
+        if entries is None:
+            return None
         folders = set()
-        for entry in entries or []:
-            base = self._base(entry.get("tree", "install"), shared)
+        for entry in entries:
+            base = self._base(entry.get("tree", "install"))
             folder = self._folder(base, entry["path"]) if base else None
             if folder:
                 folders.add(folder)
-        return sorted(folders)
+        return sorted(folders) if folders or not entries else None
+
+    def _section(self, section: str, key: str) -> list[str] | None:
+        """Return the folders of a section that a product need not have."""
+        entries = self.product.get(section, {})
+        return self._folders(entries.get(key, []) if entries is not None else None)
+
+    def _secret_files(self) -> list[dict[str, str]] | None:
+        if self.product["secret_files"] is None:
+            return None
+        based = [(self._base(entry["tree"]), entry) for entry in self.product["secret_files"]]
+        found = [{"path": f"{base}/{entry['path']}", "tree": entry["tree"]} for base, entry in based if base]
+        return found if found or not based else None
+
+    def _web_root(self) -> str | None:
+        """Return the folder the web application is served from, "" when the product serves none."""
+        relative = self.product["install"].get("web_root", "")
+        return self._folder(self.install, relative) if relative else relative
+
+    def _companions(self) -> list[dict[str, Any]]:
+        """Return the processes that belong to the product beside its main one."""
+        result = []
+        for name, process in sorted(self.candidate.companions, key=lambda item: item[1].pid):
+            unit = self.unit.name if self.unit else None
+            if process.unit and process.unit != unit and not SESSION_UNITS.fullmatch(process.unit):
+                self.problem(
+                    self.install, f"{name} runs from here in {process.unit}, a unit of its own that is not judged"
+                )
+            result.append(
+                {
+                    "name": name,
+                    "pid": process.pid,
+                    "running_user": None if process.uid is None else self.host.user_name(process.uid),
+                    "running_uid": process.uid,
+                    "unit": process.unit,
+                }
+            )
+        return result
 
     # -- all of it -----------------------------------------------------------------------------------------------------
     def describe(self) -> dict[str, Any]:
@@ -816,17 +948,9 @@ class Instance:
         user_file, user_file_user = self._user_file()
         unit_user = self._unit_user()
         account, account_source = self._service_account(user_file_user, unit_user)
-        cluster, shared = self._cluster()
-        tomcat = self._tomcat()
         public = self.product["jvm"].get("public_properties") or []
         arguments = self.running_arguments if self.running_arguments is not None else self.start_arguments
-        web_root = self.product["install"]["web_root"]
         native = self.unit is not None and not self.unit.generated
-        secrets = []
-        for entry in self.product["secret_files"] or []:
-            base = self._base(entry["tree"], shared)
-            if base:
-                secrets.append({"path": f"{base}/{entry['path']}", "tree": entry["tree"]})
         uid = self.process.uid if self.process else None
         return {
             "name": self.declared.get("name"),
@@ -837,7 +961,7 @@ class Instance:
             "install_link": self.candidate.link,
             "home_dir": self.home,
             "home_source": self.home_source if self.home else None,
-            "shared_home_dir": shared,
+            "shared_home_dir": self.shared_home,
             "unit": self.unit.name if self.unit else None,
             "unit_path": self.unit.path if self.unit else None,
             "init_script": None
@@ -856,18 +980,32 @@ class Instance:
             "service_account": account,
             "service_group": self._service_group(account),
             "service_account_source": account_source,
-            **tomcat,
+            **self._http(),
             "jvm_arguments": redact(arguments or [], public),
+            "start_files": [self.path(file["path"]) for file in self.product["jvm"]["start_files"] or []],
             "start_jvm_arguments": None if self.start_arguments is None else redact(self.start_arguments, public),
-            "cluster": cluster,
-            "working_dirs": self._folders(self.product["install"]["working_dirs"], shared),
-            "secret_files": secrets,
-            "log_dirs": self._folders(self.product["log_dirs"], shared),
-            "web_root": self._folder(self.install, web_root) if web_root else None,
-            "archive_dirs": self._folders((self.product["archives"] or {}).get("dirs"), shared),
-            "code_dirs": self._folders((self.product["code"] or {}).get("dirs"), shared),
+            "cluster": self._cluster(),
+            "companions": self._companions(),
+            "needed_groups": [entry["name"] for entry in (self.product.get("needs") or {}).get("groups") or []],
+            "working_dirs": self._folders(self.product["install"]["working_dirs"]),
+            "secret_files": self._secret_files(),
+            "log_dirs": self._folders(self.product["log_dirs"]),
+            "web_root": self._web_root(),
+            "archive_dirs": self._section("archives", "dirs"),
+            "code_dirs": self._section("code", "dirs"),
             "problems": [],
         }
+
+
+def _element_text(root: ElementTree.Element, path: str) -> str:
+    element = root.find(path)
+    return (element.text or "").strip() if element is not None else ""
+
+
+def _context_path(value: str | None) -> str:
+    """Return a context path as URLs need it: with a slash at its front, none at its end."""
+    inner = (value or "").strip("/")
+    return f"/{inner}" if inner else ""
 
 
 def _without_credentials(url: str) -> str:
@@ -1072,8 +1210,9 @@ def discover(
         for product in products:
             found = [item for item in _used_first(discovery.candidates.values()) if item.product is product]
             in_use = [item for item in found if item.in_use]
-            # Folders of former versions stay behind after upgrades: where one is in use, the others are not.
-            chosen += in_use or found
+            # Folders of former versions stay behind after upgrades: where one is in use, the others are not. A service
+            # that is part of another product comes with it, used or not.
+            chosen += in_use or ([] if product.get("part_of") else found)
             unused += [item for item in found if in_use and not item.in_use]
     instances = []
     for candidate in chosen:

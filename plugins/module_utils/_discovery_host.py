@@ -19,6 +19,7 @@ from collections import deque
 from typing import Callable
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_parse import (
+    jvm_command,
     parse_environment,
     parse_environment_file,
     parse_unit,
@@ -35,6 +36,9 @@ MAX_SCRIPT = 256 * 1024
 
 MAX_ENTRIES = 20000
 """Most entries of one folder that are looked at."""
+
+MAX_CLASS_PATH = 100
+"""Most entries of a class path that are looked at."""
 
 MAX_LINKS = 40
 
@@ -56,6 +60,11 @@ UNIT_FOLDERS = (
 """Where systemd looks for units of the system, first one wins."""
 
 INIT_FOLDER = "/etc/init.d"
+
+SESSION_UNITS = re.compile(
+    r"(ssh|sshd|ssh@.*|sshd@.*|cron|crond|atd|getty@.*|systemd-.*|rc-local|containerd|docker)\.service"
+)
+"""Units in which processes started by hand end up; they are nobody's unit."""
 
 _PROTECTED_TREES = (
     "/bin",
@@ -168,6 +177,13 @@ class Host:
                 current = ""
             parts.extendleft(reversed(target.split("/")))
         return current or "/"
+
+    def real(self, path: str) -> str:
+        """Return an absolute path without symbolic links, or as it is where they form a circle."""
+        try:
+            return self.resolve(path)
+        except UnreadableError:
+            return path
 
     def read(self, path: str, limit: int = MAX_FILE) -> bytes:
         """Return the content of a regular file.
@@ -334,22 +350,41 @@ class Host:
 
 # ---- processes -------------------------------------------------------------------------------------------------------
 class Process:
-    """A process: its number, its words, who runs it and the unit it belongs to."""
+    """A JVM: its number, its command line, who started it, whose it is and the unit it belongs to."""
 
     def __init__(self, host: Host, pid: int, command: list[str]) -> None:
         self.pid = pid
-        self.command = command
-        self.uid = self._uid(host)
+        self.words = command
+        self.jvm = jvm_command(command)
+        self.uid, self.parent = self._status(host)
         self.unit = self._unit(host)
         self.environment = self._environment(host)
         self.started = process_start(pid, host.at("/proc"))
+        self.folder = self._folder(host)
 
-    def _uid(self, host: Host) -> int | None:
+    @property
+    def class_path(self) -> list[str]:
+        """Absolute paths of the first entries of the class path."""
+        entries = self.jvm.class_path[:MAX_CLASS_PATH]
+        return [
+            os.path.normpath(os.path.join(self.folder, entry)) for entry in entries if self.folder or entry[0] == "/"
+        ]
+
+    def _status(self, host: Host) -> tuple[int | None, int | None]:
         try:
-            match = re.search(r"^Uid:\s+\d+\s+(\d+)", host.text(f"/proc/{self.pid}/status"), re.MULTILINE)
+            text = host.text(f"/proc/{self.pid}/status")
         except UnreadableError:
-            return None
-        return int(match.group(1)) if match else None
+            return None, None
+        uid = re.search(r"^Uid:\s+\d+\s+(\d+)", text, re.MULTILINE)
+        parent = re.search(r"^PPid:\s+(\d+)", text, re.MULTILINE)
+        return int(uid.group(1)) if uid else None, int(parent.group(1)) if parent else None
+
+    def _folder(self, host: Host) -> str:
+        try:
+            folder = os.readlink(host.at(f"/proc/{self.pid}/cwd"))
+        except OSError:
+            return ""
+        return folder if folder.startswith("/") else ""
 
     def _unit(self, host: Host) -> str | None:
         try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 from xml.parsers import expat
 
@@ -692,20 +692,67 @@ def redact(arguments: list[str], public: list[str] | None = None) -> list[str]:
     return result
 
 
-def jvm_arguments(command: list[str]) -> list[str]:
-    """Return the arguments for the JVM itself from a command line: no program, class path or main class."""
-    result: list[str] = []
-    skip = False
-    for word in command[1:]:
-        if skip:
-            skip = False
-        elif word in ("-cp", "-classpath", "--class-path", "-p", "--module-path"):
-            skip = True
-        elif word in ("-jar", "-m", "--module") or not word.startswith("-"):
-            break
-        else:
-            result.append(word)
-    return result
+_PATH_OPTIONS = ("-cp", "-classpath", "--class-path")
+
+_VALUE_OPTIONS = (
+    *_PATH_OPTIONS,
+    "-p",
+    "--module-path",
+    "--upgrade-module-path",
+    "--add-modules",
+    "--add-exports",
+    "--add-opens",
+    "--add-reads",
+    "--limit-modules",
+    "--patch-module",
+    "--enable-native-access",
+)
+"""Options of the JVM whose value may be the next word."""
+
+_MAIN_OPTIONS = ("-jar", "-m", "--module")
+
+
+class JvmCommand(NamedTuple):
+    """The command line of a JVM, taken apart.
+
+    Attributes:
+        arguments: those for the JVM itself, without module and class paths; an option and its value are one word.
+        class_path: its entries, in their order.
+        main: the main class, jar or module; "" when there is none.
+
+    """
+
+    arguments: list[str]
+    class_path: list[str]
+    main: str
+
+
+def jvm_command(command: list[str], whole: bool = True) -> JvmCommand:
+    """Take the command line of a JVM apart; what follows the main class belongs to the program and is left out.
+
+    Args:
+        command: the words, the program first.
+        whole: whether these are all words; in a part of them, one that is no option need not be the main class.
+
+    """
+    arguments: list[str] = []
+    class_path: list[str] = []
+    words = iter(command[1:])
+    for word in words:
+        option, equals, value = word.partition("=")
+        if word in _MAIN_OPTIONS:
+            return JvmCommand(arguments, class_path, next(words, ""))
+        if option in _VALUE_OPTIONS:
+            value = value if equals else next(words, "")
+            if option in _PATH_OPTIONS:
+                class_path = [entry for entry in value.split(":") if entry]
+            elif not option.endswith("-path") and option != "-p":
+                arguments.append(f"{option}={value}")
+        elif word.startswith("-"):
+            arguments.append(word)
+        elif whole and not word.startswith("@"):  # the name of a file with further arguments
+            return JvmCommand(arguments, class_path, word)
+    return JvmCommand(arguments, class_path, "")
 
 
 def jvm_properties(arguments: list[str]) -> dict[str, str]:

@@ -137,6 +137,7 @@ class Tally:
         self.unread: list[tuple[str, str]] = []
         self.unread_count = 0
         self.hold = ""
+        self.absent = ""
 
     def add(self, key: tuple[int, str], path: str, expected: str, actual: str, repaired: bool) -> None:
         """Count a violation."""
@@ -158,6 +159,7 @@ class Tally:
             "unread": self.unread,
             "unread_count": self.unread_count,
             "hold": self.hold,
+            "absent": self.absent,
         }
 
     @classmethod
@@ -170,6 +172,7 @@ class Tally:
         tally.unread = [tuple(item) for item in data["unread"]]
         tally.unread_count = data["unread_count"]
         tally.hold = data["hold"]
+        tally.absent = data["absent"]
         return tally
 
     def _unread_evidence(self) -> list[Evidence]:
@@ -190,6 +193,8 @@ class Tally:
         if not total:
             if self.unread_count:
                 findings.add(control, instance, "not_checked", self._unread_reason(), self._unread_evidence())
+            elif self.absent:
+                findings.add(control, instance, "not_applicable", self.absent)
             else:
                 findings.add(control, instance, "pass")
             return
@@ -299,6 +304,7 @@ class TreeCheck:
         self.required: bool = tree.get("required", True)
         self.cross: bool = bool(tree.get("cross_file_systems"))
         self.hold: str = tree.get("hold") or ""
+        self.absent: str = tree.get("absent") or ""
         self.exceptions: list[dict[str, Any]] = tree.get("exceptions") or []
         self.links: list[str] = tree.get("links") or []
         self.readers: list[dict[str, Any]] = tree.get("readers") or []
@@ -460,7 +466,8 @@ class TreeCheck:
         for control in controls:
             tally = self._tally(control)
             tally.hold = tally.hold or self.hold
-        if not controls:
+            tally.absent = tally.absent or self.absent
+        if not controls or self.absent:
             return
         if not self.path:
             self._left_out("not known on this host")

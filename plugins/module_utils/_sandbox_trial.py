@@ -172,7 +172,7 @@ def find_java(instance: Mapping[str, Any], environment: str, executable: str | N
     """
     candidates = [executable] if executable and os.path.basename(executable) == "java" else []
     install = instance.get("install_dir") or "/nonexistent"
-    texts = [environment.replace(" ", "\n"), *_start_files(install)]
+    texts = [environment.replace(" ", "\n"), *_start_files(instance)]
     for text in texts:
         for match in re.finditer(r"^\s*(?:export\s+)?(?:JRE_HOME|JAVA_HOME)=[\"']?(/[^\"'\s;]+)", text, re.MULTILINE):
             candidates.append(f"{match[1]}/bin/java")
@@ -180,10 +180,14 @@ def find_java(instance: Mapping[str, Any], environment: str, executable: str | N
     return next((path for path in candidates if os.access(path, os.X_OK)), None)
 
 
-def _start_files(install: str) -> Iterable[str]:
-    for name in ("setjre.sh", "setenv.sh", "set-jre-home.sh"):
+def _start_files(instance: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the scripts that may name the Java to use: some products do that in a script beside their start files."""
+    paths = list(instance.get("start_files") or ())
+    folders = dict.fromkeys(os.path.dirname(path) for path in paths)
+    beside = [os.path.join(folder, name) for folder in folders for name in ("setjre.sh", "set-jre-home.sh")]
+    for path in [*beside, *paths]:
         try:
-            with open(os.path.join(install, "bin", name), encoding="utf-8", errors="replace") as handle:
+            with open(path, encoding="utf-8", errors="replace") as handle:
                 yield handle.read(1024 * 1024)
         except OSError:
             continue

@@ -32,7 +32,7 @@ options:
         description: Name of the instance in reports. The product's name by default.
         type: str
       product:
-        description: The product, such as V(jira).
+        description: The product, such as V(jira), or a service that is part of one.
         type: str
         required: true
       install_dir:
@@ -118,7 +118,9 @@ ansible_facts:
           elements: dict
           sample: [{path: /etc/default/jira, message: is not a regular file}]
 dc_instances:
-  description: Every product found, sorted by name. A value that cannot be known is null.
+  description:
+    - Every product found, sorted by name. A value that cannot be known is null; an empty one says that the product has
+      none.
   returned: always
   type: list
   elements: dict
@@ -149,7 +151,7 @@ dc_instances:
       description: Where the home directory was found, in words.
       type: str
     shared_home_dir:
-      description: The shared home directory of a cluster.
+      description: The shared home directory, of a cluster or below the home.
       type: str
     unit:
       description: The systemd unit that starts it, one generated from an init script included.
@@ -205,6 +207,11 @@ dc_instances:
     status_url:
       description: URL of the status page as seen from the host itself.
       type: str
+    up_states:
+      description: States of the status page that end a start.
+      type: list
+      elements: str
+      sample: [RUNNING, FIRST_RUN]
     shutdown_port:
       description: Tomcat's shutdown port; V(-1) when closed.
       type: int
@@ -227,6 +234,10 @@ dc_instances:
         - Values that look like secrets are replaced by V(********).
       type: list
       elements: str
+    start_files:
+      description: Files that bring the arguments of the next start. They need not exist.
+      type: list
+      elements: str
     start_jvm_arguments:
       description: Arguments the next start would bring, as far as they can be told without running the start script.
       type: list
@@ -235,6 +246,19 @@ dc_instances:
       description: Membership in a cluster; null for a single node. Its C(id) is the same on all nodes of the cluster.
       type: dict
       sample: {id: jira-3f2a9c0d1e4b, node_id: node1, shared_home: /mnt/jira-shared}
+    companions:
+      description:
+        - Processes that belong to the product beside its main one, such as Confluence's own Synchrony. They run from
+          its install tree or are started by it.
+      type: list
+      elements: dict
+      sample: [{name: synchrony, pid: 1420, running_user: confluence, running_uid: 998, unit: confluence.service}]
+    needed_groups:
+      description:
+        - Groups that accounts of this product often need for their work. They are not taken away, and no violation once
+          declared.
+      type: list
+      elements: str
     working_dirs:
       description: Folders of the install tree the product may write. They need not exist.
       type: list
@@ -249,7 +273,7 @@ dc_instances:
       type: list
       elements: str
     web_root:
-      description: Folder the web application is served from.
+      description: Folder the web application is served from; empty for a service without one.
       type: str
     archive_dirs:
       description: Folders in which no backup archive may be left.

@@ -22,6 +22,8 @@ options:
   groups:
     description:
       - Names of the groups that service accounts may be members of besides their primary group.
+      - A group that a product's work may need (C(needed_groups) of the instance, such as V(docker) for build agents)
+        and that is not among them is reported and left to a person.
     type: list
     elements: str
     default: []
@@ -235,7 +237,7 @@ class ServiceAccounts:
         judgements = (
             ("DC-USR-01", f"account {name} is not the product's own", self._own(account, instances)),
             ("DC-USR-02", f"account {name} can be logged in to", self._login(account, instances)),
-            ("DC-USR-03", f"account {name} holds extra rights", self._rights(account)),
+            ("DC-USR-03", f"account {name} holds extra rights", self._rights(account, instances)),
         )
         for control, reason, drifts in judgements:
             if self.findings.judges(control):
@@ -433,7 +435,7 @@ class ServiceAccounts:
 
     # ---- rights ------------------------------------------------------------------------------
 
-    def _rights(self, account: Account) -> Iterable[Drift]:
+    def _rights(self, account: Account, instances: list[dict[str, Any]]) -> Iterable[Drift]:
         primary = self.database.group_name(account.gid)
         declared = set(self.params["groups"])
         if account.gid == 0 or (primary in PRIVILEGED_GROUPS and primary not in declared):
@@ -442,8 +444,20 @@ class ServiceAccounts:
                 f"primary group {primary}; give the account a group of its own with usermod --gid",
             )
         member_of = self.database.supplementary(account)
-        extra = [name for name in member_of if name not in declared]
-        kept = [name for name in member_of if name in declared]
+        needed = {name for instance in instances for name in instance.get("needed_groups") or []}
+        asked = [name for name in member_of if name in needed - declared]
+        if asked:
+            yield Drift(
+                [
+                    evidence(
+                        f"groups of {account.name}", "declared in atlassian_dc_service_user_groups", ", ".join(asked)
+                    )
+                ],
+                f"member of {', '.join(asked)}, which its work may need: declare it in "
+                "atlassian_dc_service_user_groups, or take it away by hand",
+            )
+        extra = [name for name in member_of if name not in declared | needed]
+        kept = [name for name in member_of if name not in extra]
         if extra:
             yield Drift(
                 [

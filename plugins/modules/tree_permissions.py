@@ -204,6 +204,12 @@ options:
         description: Whether a tree that does not exist makes its controls C(not_checked).
         type: bool
         default: true
+      absent:
+        description:
+          - Why the instance has no such tree by its nature. The controls of its rules are C(not_applicable) for that
+            reason, unless another tree of the instance violates them.
+        type: str
+        version_added: 0.2.0
   listed_changes:
     description:
       - Most changes listed one by one in RV(dc_changes). All are counted. The diff shows the first 50 of each control
@@ -342,6 +348,7 @@ TREE = {
     "cross_file_systems": {"type": "bool", "default": False},
     "recurse": {"type": "bool", "default": True},
     "required": {"type": "bool", "default": True},
+    "absent": {"type": "str"},
 }
 
 

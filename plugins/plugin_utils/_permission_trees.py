@@ -27,6 +27,7 @@ SHARED_FILE_MODE = "u+r,g+r,a-x,g-w,o-rwx"
 SHARED_SCRIPT_MODE = "u+r,g+rX,g-w,o-rwx"
 PRIVATE_DIRECTORY_MODE = "u+rwX,go-rwx"
 PRIVATE_FILE_MODE = "u+r,a-x,go-rwx"
+PRIVATE_SCRIPT_MODE = "u+r,go-rwx"
 
 DUMPS = (
     "*.bak",
@@ -113,20 +114,24 @@ class _Instance:
         self.home: str | None = instance.get("home_dir")
         self.logs = _paths(instance.get("log_dirs"))
         self.working = _paths(instance.get("working_dirs"))
+        self.self_contained = bool(self.install) and self.install == self.home
         self.secrets = _paths([secret.get("path") for secret in instance.get("secret_files") or []])
         self.archive_dirs = _paths(instance.get("archive_dirs"))
         self.web_root: str | None = instance.get("web_root")
         self.roots = self._roots()
 
     def _roots(self) -> list[_Root]:
-        """Return the folders with a policy of their own, each once."""
+        """Return the folders with a policy of their own, each once.
+
+        A product that writes all over its own installation has no install tree, only a home.
+        """
         found: list[_Root] = []
 
         def add(kind: str, name: str, path: str | None) -> None:
             if path and all(root.path != path.rstrip("/") for root in found):
                 found.append(_Root(kind, name, path))
 
-        add("install", "install tree", self.install)
+        add("install", "install tree", None if self.self_contained else self.install)
         add("home", "home", self.home)
         add("home", "shared home", self.instance.get("shared_home_dir"))
         for kind, name, paths in (("working", "working folder", self.working), ("log", "log folder", self.logs)):
@@ -169,32 +174,22 @@ class _Instance:
         rules: list[dict[str, Any]] = []
         install = root.kind == "install"
         secrets = mine(self.secrets, as_pattern=True)
-        if secrets:
-            if install:
-                scripts = [path for path in secrets if path.endswith(".sh") or "bin" in path.split("/")[:-1]]
-                others = [path for path in secrets if path not in scripts]
-                for paths, mode in ((scripts, SHARED_SCRIPT_MODE), (others, SHARED_FILE_MODE)):
-                    if paths:
-                        rules.append(
-                            self._rule(
-                                SECRETS,
-                                paths,
-                                owner=["root"],
-                                group=[self.group] if self.group else None,
-                                directory_mode=SHARED_DIRECTORY_MODE,
-                                file_mode=mode,
-                                readers=False,
-                            )
-                        )
-            else:
+        scripts = [path for path in secrets if path.endswith(".sh") or "bin" in path.split("/")[:-1]]
+        others = [path for path in secrets if path not in scripts]
+        shared = {"owner": ["root"], "group": [self.group] if self.group else None}
+        for paths, shared_mode, private_mode in (
+            (scripts, SHARED_SCRIPT_MODE, PRIVATE_SCRIPT_MODE),
+            (others, SHARED_FILE_MODE, PRIVATE_FILE_MODE),
+        ):
+            if paths:
                 rules.append(
                     self._rule(
                         SECRETS,
-                        secrets,
-                        directory_mode=PRIVATE_DIRECTORY_MODE,
-                        file_mode=PRIVATE_FILE_MODE,
+                        paths,
+                        directory_mode=SHARED_DIRECTORY_MODE if install else PRIVATE_DIRECTORY_MODE,
+                        file_mode=shared_mode if install else private_mode,
                         readers=False,
-                        **self._owned(),
+                        **(shared if install else self._owned()),
                     )
                 )
         logs = mine(self.logs)
@@ -290,14 +285,23 @@ class _Instance:
         }
         return {key: value for key, value in tree.items() if value is not None}
 
-    def trees(self) -> list[dict[str, Any]]:
-        """Return the trees: each outermost folder once, with the rules of all that lies in it."""
-        result = []
-        outermost = [
+    def outermost(self) -> list[_Root]:
+        """Return those folders with a policy of their own that lie in no other."""
+        return [
             root
             for root in self.roots
             if not any(other is not root and below(root.path, other.path) for other in self.roots)
         ]
+
+    def trees(self, covered: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the trees: each outermost folder once, with the rules of all that lies in it.
+
+        Args:
+            covered: the outermost folders of all instances of the host.
+
+        """
+        result = []
+        outermost = self.outermost()
         for outer in outermost:
             inner = [root for root in self.roots if below(root.path, outer.path) is not None]
             inner.sort(key=lambda root: (-root.path.count("/"), root.path))
@@ -322,9 +326,9 @@ class _Instance:
                     links=list(dict.fromkeys(links)),
                 )
             )
-        return result + self._elsewhere(outermost) + self._unknown()
+        return result + self._elsewhere(outermost, covered) + self._unknown() + self._absent()
 
-    def _elsewhere(self, outermost: Sequence[_Root]) -> list[dict[str, Any]]:
+    def _elsewhere(self, outermost: Sequence[_Root], covered: Sequence[str]) -> list[dict[str, Any]]:
         """Return small trees for what lies in none of the others."""
         result = []
         for path in self.secrets:
@@ -355,7 +359,7 @@ class _Instance:
             if all(below(path, root.path) is None for root in outermost):
                 names = {"control": ARCHIVES, "paths": [f"**/{name}" for name in ARCHIVE_NAMES]}
                 result.append(self._tree(_Root("archive", "", path), "backup folder", archives=[names], required=False))
-        for path in self._above_install():
+        for path in self._above_install(covered):
             # Who may write there can put another installation in the place of this one.
             rule = self._rule(INSTALL, ["."], closed_to_service=True)
             above = _Root("above", "", path)
@@ -371,29 +375,53 @@ class _Instance:
                 )
         return result
 
-    def _above_install(self) -> list[str]:
-        """Return the folders above the install tree and above a link that leads to it, without the root directory."""
+    def _above_install(self, covered: Sequence[str]) -> list[str]:
+        """Return the folders above the install tree and above a link that leads to it, without the root directory.
+
+        What lies in a tree, be it another product's, has a rule there: two for one path would undo each other.
+        """
         found: set[str] = set()
         for path in _paths([self.install, self.instance.get("install_link")]):
             while (path := posixpath.dirname(path)) not in ("", "/"):
                 found.add(path)
-        # A folder of the tree itself, where the link lies inside, has its own rule.
-        return sorted(path for path in found if self.install and below(path, self.install) is None)
+        return sorted(path for path in found if all(below(path, folder) is None for folder in covered))
 
     def _unknown(self) -> list[dict[str, Any]]:
         """Return trees without a path for what discovery could not find, so that its controls do not pass unseen."""
         result = []
-        for known, name, controls in (
-            (self.install, "install tree", [INSTALL]),
-            (self.home, "home", [HOME, ARCHIVES]),
-            (self.working, "list of working folders", [WORKING]),
-            (self.secrets, "list of secret files", [SECRETS]),
-            (self.logs, "list of log folders", [LOGS]),
-            (self.web_root, "web root", [ARCHIVES]),
+        for key, name, controls in (
+            ("install_dir", "install tree", [INSTALL]),
+            ("home_dir", "home", [HOME, ARCHIVES]),
+            ("working_dirs", "list of working folders", [WORKING]),
+            ("secret_files", "list of secret files", [SECRETS]),
+            ("log_dirs", "list of log folders", [LOGS]),
+            ("web_root", "web root", [ARCHIVES]),
         ):
-            if not known:
+            if self.instance.get(key) is None:
                 result.append(self._tree(None, name, rules=[{"control": control} for control in controls]))
         return result
+
+    def _absent(self) -> list[dict[str, Any]]:
+        """Return trees without a path for what a product of this kind does not have, each with the reason."""
+        result = []
+        for missing, name, control, reason in (
+            (
+                self.self_contained,
+                "install tree",
+                INSTALL,
+                "it keeps program and data in one folder, judged as its home",
+            ),
+            (self._has_no("working_dirs"), "working folders", WORKING, "it writes nowhere in its install tree"),
+            (self._has_no("secret_files"), "secret files", SECRETS, "it keeps no secrets in files"),
+            (self._has_no("log_dirs"), "log folders", LOGS, "it has no log folder of its own"),
+        ):
+            if missing:
+                result.append(self._tree(None, name, rules=[{"control": control}], absent=reason))
+        return result
+
+    def _has_no(self, key: str) -> bool:
+        """Whether an empty list says that there is none; None says that nobody knows."""
+        return self.instance.get(key) == []
 
 
 def _checked_readers(readers: Any) -> list[dict[str, Any]]:
@@ -468,7 +496,9 @@ def permission_trees(
     exceptions = _checked_exceptions(exceptions or [])
     if not isinstance(instances, list):
         raise SettingsError(f"instances must be a list, not {type(instances).__name__}")
-    trees = [tree for instance in instances for tree in _Instance(instance).trees()]
+    policies = [_Instance(instance) for instance in instances]
+    covered = [root.path for policy in policies for root in policy.outermost()]
+    trees = [tree for policy in policies for tree in policy.trees(covered)]
     walked = [(tree["instance"], tree["path"]) for tree in trees if tree.get("path") and tree.get("rules")]
     for tree in trees:
         path = tree.get("path")

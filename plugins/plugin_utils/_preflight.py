@@ -22,6 +22,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection
     WAIVERS_FILE,
     collection_root,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import load_products
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._report_files import (
     ReportError,
     prepare_directory,
@@ -43,6 +44,8 @@ def load_specification() -> dict[str, dict[str, Any]]:
     for path in sorted(collection_root().glob("roles/*/meta/argument_specs.yml")):
         for entry_point in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
             options.update(entry_point.get("options", {}))
+    # A product is a file: there is no second list of them.
+    options["atlassian_dc_instances"]["options"]["product"]["choices"] = sorted(load_products())
     return options
 
 

@@ -17,7 +17,9 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection
 
 SCHEMA_VERSION = 1
 
-HEADER = ("schema_version", "product", "title", "sources")
+REQUIRED_HEADER = ("schema_version", "product", "title", "sources")
+
+HEADER = (*REQUIRED_HEADER, "part_of")
 """Keys of a product file that are not facts and need no source."""
 
 CONFIDENCES = ("documented", "vendor code", "third-party code", "public post", "policy")
@@ -28,12 +30,14 @@ ANNOTATIONS = ("source", "confidence", "note", "versions")
 
 DISCOVERY_SECTIONS = (
     "product",
+    "part_of",
     "title",
     "process",
     "install",
     "home",
     "service",
     "user",
+    "needs",
     "http",
     "cluster",
     "version",
@@ -65,7 +69,7 @@ def check(data: Any, where: str) -> list[str]:
     """
     if not isinstance(data, dict):
         return [f"{where}: must be a mapping"]
-    problems = [f"{where}: {key} is missing" for key in HEADER if key not in data]
+    problems = [f"{where}: {key} is missing" for key in REQUIRED_HEADER if key not in data]
     if data.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
         problems.append(f"{where}: schema_version must be {SCHEMA_VERSION}, found {data['schema_version']!r}")
     sources = data.get("sources")
@@ -129,10 +133,12 @@ def plain(node: Any) -> Any:
     """Return product data as tasks use it: values without sources, ``None`` where nothing is known.
 
     An entry ``{value: x, source: s}`` becomes ``x``; one with other keys loses only its annotations; unknown
-    entries of a list are left out.
+    entries of a list are left out, and a list of nothing else becomes ``None``, unlike an empty one, which says that
+    there is none.
     """
     if isinstance(node, list):
-        return [plain(item) for item in node if not (isinstance(item, dict) and "unknown" in item)]
+        known = [plain(item) for item in node if not (isinstance(item, dict) and "unknown" in item)]
+        return known if known or not node else None
     if not isinstance(node, dict):
         return node
     if "unknown" in node:
@@ -170,6 +176,10 @@ def load_products(folder: Path | None = None) -> dict[str, dict[str, Any]]:
         if problems:
             raise ProductDataError("; ".join(problems))
         products[data["product"]] = data
+    for name, data in products.items():
+        whole = data.get("part_of")
+        if whole is not None and "part_of" in products.get(whole, {"part_of": None}):
+            raise ProductDataError(f"{name}.yml: part_of must name a product that is no part itself, found {whole!r}")
     if not products:
         raise ProductDataError(f"{folder}: there is no product file")
     return products

@@ -162,6 +162,8 @@ class FakeHost:
         uid: int = 0,
         cgroup: str = "0::/system.slice/jira.service",
         command: list[str | bytes] | None = None,
+        parent: int = 1,
+        folder: str | None = None,
     ) -> None:
         if command is None:
             command = [
@@ -177,7 +179,10 @@ class FakeHost:
             ]
         words = [word if isinstance(word, bytes) else word.encode() for word in command]
         self.write(f"/proc/{pid}/cmdline", b"".join(word + b"\0" for word in words))
-        self.write(f"/proc/{pid}/status", f"Name:\tjava\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
+        self.write(f"/proc/{pid}/status", f"Name:\tjava\nPPid:\t{parent}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
+        if folder:
+            self.path(folder).mkdir(parents=True, exist_ok=True)
+            self.link(f"/proc/{pid}/cwd", folder)
         self.write(f"/proc/{pid}/cgroup", cgroup + "\n")
         self.write(f"/proc/{pid}/stat", f"{pid} (java) {'0 ' * 19}{STARTED_AFTER * os.sysconf('SC_CLK_TCK')} 0\n")
         self.write("/proc/stat", f"cpu 0\nbtime {BOOTED}\n")

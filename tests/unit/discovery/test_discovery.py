@@ -79,6 +79,7 @@ class TestWhole:
             "context_path": "",
             "status_url": "http://127.0.0.1:8080/status",
             "shutdown_port": 8005,
+            "up_states": ["RUNNING", "FIRST_RUN"],
             "connectors": [
                 {
                     "port": 8080,
@@ -98,6 +99,7 @@ class TestWhole:
                 f"-Dcatalina.base={INSTALL}",
                 f"-Dcatalina.home={INSTALL}",
             ],
+            "start_files": [f"{INSTALL}/bin/setenv.sh", f"{INSTALL}/bin/set-gc-params.sh"],
             "start_jvm_arguments": [
                 "-Xms384m",
                 "-Xmx2048m",
@@ -105,6 +107,8 @@ class TestWhole:
                 "-Datlassian.standalone=JIRA",
             ],
             "cluster": None,
+            "companions": [],
+            "needed_groups": [],
             "working_dirs": [f"{INSTALL}/{name}" for name in ("conf/Catalina", "logs", "temp", "work")],
             "log_dirs": [f"{INSTALL}/logs", f"{HOME}/log"],
             "web_root": f"{INSTALL}/atlassian-jira",
@@ -877,7 +881,7 @@ class TestCluster:
         os.chown(jira.path("/mnt"), 1, 1)
         instance = squashed(jira.instance)
         assert instance["shared_home_dir"] == self.SHARED
-        assert "shared home, but root may not look at it" in messages(instance)
+        assert "is the shared home according to cluster.properties, but root may not look at it" in messages(instance)
 
     def test_shared_home_not_mounted(self, jira: FakeHost) -> None:
         instance = self.node(jira, "jira.node.id=n\njira.shared.home=/mnt/gone\n")
@@ -1047,10 +1051,22 @@ class TestOtherProducts:
                 "default_paths": None,
                 "evidence": ["desk.cfg.xml"],
                 "locations": [{"kind": "environment", "name": "DESK_HOME"}],
+                "shared_locations": [
+                    {
+                        "kind": "xml_file",
+                        "tree": "home",
+                        "path": "desk.cfg.xml",
+                        "element": "properties/property[@name='desk.shared']",
+                    }
+                ],
+                "shared_evidence": ["attachments"],
             },
             "service": {"unit_names": ["desk"], "start_scripts": ["start_desk.sh"], "init_scripts": []},
-            "user": {"default": "desk", "file": None, "variable": None},
-            "http": {"server_xml": "conf/server.xml", "status_path": "/status"},
+            "user": {"default": "desk"},
+            "http": {
+                "connectors": {"kind": "server_xml", "path": "apache-tomcat/conf/server.xml"},
+                "status_path": "/status",
+            },
             "cluster": {
                 "settings": {
                     "tree": "home",
@@ -1060,7 +1076,6 @@ class TestOtherProducts:
                 },
                 "member_keys": ["desk.cluster"],
                 "node_id_key": "desk.node",
-                "shared_home_key": "desk.shared",
                 "database": {
                     "tree": "home",
                     "path": "desk.cfg.xml",

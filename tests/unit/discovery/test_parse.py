@@ -316,11 +316,31 @@ class TestXml:
 
 
 class TestJvm:
-    def test_arguments(self) -> None:
-        command = ["/bin/java", "-Xmx1g", "-cp", "a:b", "-Dx=1", "org.Main", "-Dno=1"]
-        assert parse.jvm_arguments(command) == ["-Xmx1g", "-Dx=1"]
-        assert parse.jvm_arguments(["java", "-Dx", "-jar", "x.jar", "-Dy"]) == ["-Dx"]
-        assert parse.jvm_arguments([]) == []
+    @pytest.mark.parametrize(
+        ("words", "arguments", "class_path", "main"),
+        [
+            ("-Xmx1g -cp a:b -Dx=1 org.Main -Dno=1", ["-Xmx1g", "-Dx=1"], ["a", "b"], "org.Main"),
+            ("-classpath /s.jar:/d.jar -Xss2m synchrony.core sql", ["-Xss2m"], ["/s.jar", "/d.jar"], "synchrony.core"),
+            ("--class-path=a::b Main", [], ["a", "b"], "Main"),
+            ("-cp a -cp b Main", [], ["b"], "Main"),
+            ("-Dx -jar x.jar -Dy", ["-Dx"], [], "x.jar"),
+            ("--module-path lib -p more --add-modules ALL -m my/Main -Dy", ["--add-modules=ALL"], [], "my/Main"),
+            ("--add-opens a/b=ALL --add-opens=c=ALL Main", ["--add-opens=a/b=ALL", "--add-opens=c=ALL"], [], "Main"),
+            ("@/etc/jvm.options -Dx=1 Main @rest", ["-Dx=1"], [], "Main"),
+            ("-Dx -cp", ["-Dx"], [], ""),
+            ("-jar", [], [], ""),
+            ("", [], [], ""),
+        ],
+    )  # fmt: skip
+    def test_command(self, words: str, arguments: list[str], class_path: list[str], main: str) -> None:
+        assert parse.jvm_command(["/bin/java", *words.split()]) == (arguments, class_path, main)
+
+    def test_part_of_a_command(self) -> None:
+        words = ["java", "-Xmx1g", "x", "-classpath", "a:b", "-Dx=1", "y"]
+        assert parse.jvm_command(words, whole=False) == (["-Xmx1g", "-Dx=1"], ["a", "b"], "")
+
+    def test_no_words(self) -> None:
+        assert parse.jvm_command([]) == ([], [], "")
 
     def test_properties(self) -> None:
         assert parse.jvm_properties(["-Dx=1", "-Dx=2=3", "-Xmx1", "-Dy"]) == {"x": "2=3", "y": ""}

@@ -19,6 +19,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.modules import product_info
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils import _products
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import collection_root
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._preflight import load_specification
 
 ROOT = collection_root()
 ROLE = ROOT / "roles" / "discovery"
@@ -163,9 +164,10 @@ class TestRole:
     def test_instance_options_agree_with_the_module(self) -> None:
         assert set(self.spec()["atlassian_dc_instances"]["options"]) == set(product_info.INSTANCE_OPTIONS)
 
-    def test_known_products_can_be_declared(self) -> None:
-        choices = self.spec()["atlassian_dc_instances"]["options"]["product"]["choices"]
-        assert set(_products.load_products()) <= set(choices)
+    def test_known_products_and_no_others_can_be_declared(self) -> None:
+        choices = load_specification()["atlassian_dc_instances"]["options"]["product"]["choices"]
+        assert choices == sorted(_products.load_products())
+        assert "choices" not in self.spec()["atlassian_dc_instances"]["options"]["product"]
 
 
 class TestDocumentation:

@@ -97,6 +97,76 @@ def test_install_tree_inside_the_home_keeps_its_rules() -> None:
     assert general == ["DC-DIR-01", "DC-DIR-03"]
 
 
+def everywhere(trees: list[dict[str, Any]], path: str) -> list[str]:
+    """Return the controls whose rules reach the folder itself."""
+    return [
+        next(
+            rule["control"]
+            for rule in tree["rules"]
+            if "paths" not in rule or _matches(rule["paths"], path, tree["path"])
+        )
+        for tree in trees
+        if tree.get("rules") and tree.get("path") and policy.below(path, tree["path"]) is not None
+        if (tree.get("recurse", True) or path == tree["path"])
+        if not any(policy.below(path, f"{tree['path']}/{item['path']}") is not None for item in tree["exceptions"])
+    ]
+
+
+def _matches(patterns: list[str], path: str, root: str) -> bool:
+    relative = policy.below(path, root) or "."
+    return any(pattern in (relative, "**") or pattern == f"{relative}/**" for pattern in patterns)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        {"install_dir": "/srv/jira/install", "home_dir": "/srv/jira"},
+        {"install_dir": "/srv/jira/a/install", "home_dir": "/srv/jira", "install_link": "/srv/jira/current"},
+        {"install_dir": "/opt/jira", "home_dir": "/opt/jira/home"},
+        {"install_dir": "/srv/jira", "home_dir": "/srv/jira"},
+        {"install_dir": "/opt/a/jira", "home_dir": "/var/apps/jira", "shared_home_dir": "/opt/a"},
+    ],
+)
+def test_every_folder_has_one_rule_however_the_trees_lie_in_each_other(places: dict[str, Any]) -> None:
+    trees = policy.permission_trees(
+        [instance(**places, working_dirs=[], secret_files=[], log_dirs=[], archive_dirs=[], web_root="")]
+    )
+    for start in (places["install_dir"], places["home_dir"]):
+        path = start
+        while path != "/":
+            assert len(everywhere(trees, path)) <= 1, path
+            path = path.rpartition("/")[0] or "/"
+
+
+def test_folders_above_are_left_to_the_product_they_belong_to() -> None:
+    part = instance(name="part", install_dir="/opt/jira/bin/part", home_dir="/opt/jira/bin/part")
+    trees = policy.permission_trees([instance(), part])
+    above = [(tree["instance"], tree["path"]) for tree in trees if "above" in tree["name"]]
+    assert above == [("jira", "/opt"), ("part", "/opt")]
+
+
+def test_an_installation_that_is_its_own_home_is_judged_as_a_home() -> None:
+    agent = instance(name="agent", install_dir="/srv/agent", home_dir="/srv/agent", working_dirs=[], web_root="")
+    trees = policy.permission_trees([agent])
+    walked = next(tree for tree in trees if tree.get("trait_control"))
+    assert (walked["path"], walked["name"]) == ("/srv/agent", "home")
+    assert "DC-DIR-01" not in {rule["control"] for rule in walked["rules"]}
+    absent = {tree["rules"][0]["control"]: tree["absent"] for tree in trees if tree.get("absent")}
+    assert absent == {
+        "DC-DIR-01": "it keeps program and data in one folder, judged as its home",
+        "DC-DIR-02": "it writes nowhere in its install tree",
+    }
+
+
+def test_nothing_of_a_kind_differs_from_not_knowing_it() -> None:
+    none = policy.permission_trees([instance(working_dirs=[], secret_files=[], log_dirs=[])])
+    unknown = policy.permission_trees([instance(working_dirs=None, secret_files=None, log_dirs=None)])
+    for trees, absent in ((none, True), (unknown, False)):
+        placeless = [tree for tree in trees if not tree.get("path")]
+        assert {tree["rules"][0]["control"] for tree in placeless} == {"DC-DIR-02", "DC-DIR-04", "DC-LOG-04"}
+        assert all(bool(tree.get("absent")) is absent for tree in placeless)
+
+
 def test_folders_outside_are_trees_of_their_own() -> None:
     trees = policy.permission_trees(
         [
@@ -128,6 +198,16 @@ def test_scripts_that_hold_secrets_stay_executable() -> None:
         for path in rule["paths"]
     }
     assert modes == {"bin/setenv.sh": 0o750, "conf/server.xml": 0o640}
+    own = [{"path": f"/opt/jira/{name}", "tree": "home"} for name in ("start.sh", "keys")]
+    trees = policy.permission_trees([instance(home_dir="/opt/jira", secret_files=own)])
+    modes = {
+        path: ModeExpression(rule["file_mode"]).apply(0o755, False)
+        for tree in trees
+        for rule in tree.get("rules", [])
+        if rule["control"] == "DC-DIR-04"
+        for path in rule["paths"]
+    }
+    assert modes == {"start.sh": 0o700, "keys": 0o600}
 
 
 def test_literal_names_are_no_patterns() -> None:

@@ -99,6 +99,25 @@ def test_hardening_gives_the_policy_of_the_readme(product: Product) -> None:
     assert {name: state(product.path(name)) for name in expected} == expected
 
 
+@pytest.mark.parametrize("secrets", [[], None])
+def test_what_a_product_does_not_have_is_not_applicable_and_never_a_pass(
+    product: Product, secrets: list[dict[str, str]] | None
+) -> None:
+    result = product.run(instance=product.instance(secret_files=secrets))
+    finding = result["DC-DIR-04"]
+    expected = "not checked" if secrets is None else "not applicable"
+    assert finding["status"] == expected.replace(" ", "_")
+    assert finding["reason"]
+
+
+def test_folders_above_count_where_there_is_no_install_tree(product: Product) -> None:
+    install = str(product.install)
+    agent = product.instance(home_dir=install, web_root="", working_dirs=[], log_dirs=[])
+    assert product.run(True, instance=agent)["DC-DIR-01"]["status"] == "not_applicable"
+    product.root.chmod(0o777)
+    assert product.run(True, instance=agent)["DC-DIR-01"]["status"] == "fail"
+
+
 # ---- folders above the install tree -------------------------------------------------------------
 
 

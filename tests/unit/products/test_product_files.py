@@ -53,7 +53,7 @@ class TestEveryFile:
 
     def test_patterns_compile(self, path: Path) -> None:
         data = products.plain({key: value for key, value in load(path).items() if key != "sources"})
-        for entry in data["version"]:
+        for entry in data["version"] or []:
             if "pattern" in entry:
                 assert "version" in re.compile(entry["pattern"]).groupindex
         for entry in [*data["jvm"]["dangerous"], *data["jvm"].get("dangerous_properties", [])]:
@@ -61,16 +61,16 @@ class TestEveryFile:
 
     def test_every_log_format_is_described_or_common(self, path: Path) -> None:
         data = products.plain({key: value for key, value in load(path).items() if key != "sources"})
-        kinds = {entry["kind"] for entry in data["logs"]}
-        assert {"security", "audit", "access", "application"} & kinds
-        judged = {entry["format"] for entry in data["logs"] if entry["kind"] in ("security", "audit", "access")}
-        assert judged <= set(data["log_formats"])
+        logs = data["logs"] or []
+        assert logs or "part_of" in data
+        judged = {entry["format"] for entry in logs if entry["kind"] in ("security", "audit", "access")}
+        assert judged <= set(data.get("log_formats", {}))
 
     def test_minimum_versions_belong_to_known_cycles(self, path: Path) -> None:
-        lifecycle = products.plain(load(path)["lifecycle"])
-        cycles = {entry["cycle"] for entry in lifecycle["cycles"]}
-        for entry in lifecycle["minimum_versions"]:
-            assert entry["cycle"] in cycles
+        lifecycle = products.plain(load(path).get("lifecycle", {"cycles": [], "minimum_versions": []}))
+        cycles = {entry["cycle"] for entry in lifecycle["cycles"] or []}
+        for entry in lifecycle["minimum_versions"] or []:
+            assert entry["cycle"] in cycles or not cycles
             assert entry["version"].startswith(entry["cycle"] + ".")
 
 
@@ -121,11 +121,31 @@ class TestSchema:
             lambda data: data["version"][0].update(kind="guess"),
             lambda data: data.pop("lifecycle"),
             lambda data: data["rest"]["status"].update(method="SEND"),
+            lambda data: data.pop("http"),
+            lambda data: data["http"]["connectors"].update(kind="guess"),
+            lambda data: data["http"]["connectors"].update(tree="home"),
+            lambda data: data["http"].update(connectors={"kind": "jvm_properties", "keys": {}, "source": "helm"}),
+            lambda data: data["home"]["locations"][0].pop("path"),
+            lambda data: data["home"]["locations"].append(
+                {"kind": "xml_file", "path": "a.xml", "name": "b", "source": "helm"}
+            ),
+            lambda data: data["jvm"]["start_files"][0].update(properties=["a"]),
+            lambda data: data["jvm"]["start_files"][0].pop("variables"),
+            lambda data: data["user"].pop("variable"),
+            lambda data: data.update(needs={"groups": [{"name": "docker", "source": "helm"}]}),
+            lambda data: data["process"].update(companions=[{"name": "x", "source": "helm"}]),
         ],
     )
     def test_finds_mistakes(self, jira: dict[str, Any], change: Any) -> None:
         change(jira)
         assert complaints(jira)
+
+    def test_a_service_that_is_part_of_a_product_may_leave_out_what_that_tells(self, jira: dict[str, Any]) -> None:
+        for section in ("http", "cluster", "archives", "code", "web", "rest", "lifecycle", "backup"):
+            del jira[section]
+        assert complaints(jira)
+        jira["part_of"] = "confluence"
+        assert complaints(jira) == []
 
 
 class TestPlain:
@@ -135,6 +155,8 @@ class TestPlain:
             "b": {"path": "x", "source": ["s", "t"], "note": "n", "versions": "9+", "confidence": "documented"},
             "c": {"unknown": "what", "consequence": "so"},
             "d": [{"path": "y", "source": "s"}, {"unknown": "what", "consequence": "so"}],
+            "none": [],
+            "nothing_known": [{"unknown": "what", "consequence": "so"}],
             "e": {"f": {"value": None, "source": "s"}},
         }
         assert products.plain(data) == {
@@ -142,6 +164,8 @@ class TestPlain:
             "b": {"path": "x"},
             "c": None,
             "d": [{"path": "y"}],
+            "none": [],
+            "nothing_known": None,
             "e": {"f": None},
         }
 
@@ -179,6 +203,16 @@ class TestLoad:
     def test_product_has_to_match_the_file(self, tmp_path: Path, jira: dict[str, Any]) -> None:
         self.write(tmp_path, "other.yml", jira)
         with pytest.raises(products.ProductDataError, match="product must be 'other' like the file, found 'jira'"):
+            products.load_products(tmp_path)
+
+    @pytest.mark.parametrize("whole", ["jirra", "part", "other"])
+    def test_a_part_belongs_to_a_product(self, tmp_path: Path, jira: dict[str, Any], whole: str) -> None:
+        self.write(tmp_path, "jira.yml", jira)
+        self.write(tmp_path, "part.yml", {**jira, "product": "part", "part_of": "jira"})
+        assert list(products.load_products(tmp_path)) == ["jira", "part"]
+        self.write(tmp_path, "other.yml", {**jira, "product": "other", "part_of": whole})
+        products.load_products.cache_clear()
+        with pytest.raises(products.ProductDataError, match=r"other\.yml: part_of must name a product that is no part"):
             products.load_products(tmp_path)
 
     @pytest.mark.parametrize("text", ["a: [", "!!python/object:os.system {}", "\x00"])
@@ -221,6 +255,18 @@ class TestJira:
         patterns = [entry["match"] for entry in products.product_data("jira")["jvm"]["dangerous"]]
         assert any(re.fullmatch(pattern, argument) for pattern in patterns) == dangerous
 
+    def test_ready_state(self) -> None:
+        states = products.product_data("jira")["http"]["states"]
+        assert [entry["state"] for entry in states if entry["ready"]] == ["RUNNING"]
+
+
+WHOLE = sorted(name for name, data in products.load_products().items() if "part_of" not in data)
+
+
+@pytest.mark.parametrize("product", WHOLE)
+class TestWholeProducts:
+    """What holds for every product that is not part of another."""
+
     @pytest.mark.parametrize(
         ("uri", "denied"),
         [
@@ -232,9 +278,68 @@ class TestJira:
             ("/secure/attachment/1/file..name.txt", False),
         ],
     )
-    def test_deny_pattern(self, uri: str, denied: bool) -> None:
-        assert bool(re.match(products.product_data("jira")["web"]["deny_pattern"], uri)) == denied
+    def test_deny_pattern(self, product: str, uri: str, denied: bool) -> None:
+        assert bool(re.match(products.product_data(product)["web"]["deny_pattern"], uri)) == denied
 
-    def test_ready_state(self) -> None:
-        states = products.product_data("jira")["http"]["states"]
-        assert [entry["state"] for entry in states if entry["ready"]] == ["RUNNING"]
+    def test_a_start_ends_in_what_is_ready(self, product: str) -> None:
+        states = products.product_data(product)["http"]["states"]
+        assert "RUNNING" in [entry["state"] for entry in states if entry["ready"]]
+        assert not [entry for entry in states if entry["ready"] and "up" in entry]
+
+    @pytest.mark.parametrize(
+        "argument",
+        [
+            "-Datlassian.recovery.password=********",
+            "-agentlib:jdwp=transport=dt_socket,server=y,address=*:5005",
+            "-Dcom.sun.management.jmxremote.authenticate=false",
+        ],
+    )
+    def test_arguments_that_are_dangerous_everywhere(self, product: str, argument: str) -> None:
+        patterns = [entry["match"] for entry in products.product_data(product)["jvm"]["dangerous"]]
+        assert any(re.fullmatch(pattern, argument) for pattern in patterns)
+        assert not any(re.fullmatch(pattern, "-Xmx2g") for pattern in patterns)
+
+    def test_what_it_writes_and_what_it_runs_are_apart(self, product: str) -> None:
+        install = products.product_data(product)["install"]
+        working = {entry["path"] for entry in install["working_dirs"]}
+        assert not working & {entry["path"] for entry in install.get("code_dirs") or []}
+
+
+class TestConfluence:
+    def test_folders_it_writes(self) -> None:
+        paths = [entry["path"] for entry in products.product_data("confluence")["install"]["working_dirs"]]
+        assert paths == ["logs", "temp", "work", "conf/Catalina"]
+
+    @pytest.mark.parametrize(
+        ("product", "argument", "dangerous"),
+        [
+            ("confluence", "-Dpassword.confirmation.disabled=true", True),
+            ("confluence", "-Dpassword.confirmation.disabled=false", False),
+            ("confluence", "-Dconfluence.cluster.authentication.enabled=false", True),
+            ("confluence", "-Dopensearch.password=********", True),
+            ("confluence", "-Dopensearch.username=admin", False),
+            ("confluence_synchrony", "-Dsynchrony.database.password=********", True),
+            ("confluence_synchrony", "-Dsynchrony.database.username=confluence", False),
+            ("confluence_synchrony", "-Djwt.private.key=********", True),
+            ("confluence_synchrony", "-Djwt.public.key=abc", False),
+            ("confluence_synchrony", "-Dcluster.join.type=multicast", True),
+            ("confluence_synchrony", "-Dcluster.join.type=tcpip", False),
+        ],
+    )
+    def test_dangerous_arguments(self, product: str, argument: str, dangerous: bool) -> None:
+        patterns = [entry["match"] for entry in products.product_data(product)["jvm"]["dangerous"]]
+        assert any(re.fullmatch(pattern, argument) for pattern in patterns) == dangerous
+
+
+class TestCrowd:
+    def test_folders_it_writes(self) -> None:
+        paths = [entry["path"] for entry in products.product_data("crowd")["install"]["working_dirs"]]
+        assert paths == ["apache-tomcat/logs", "apache-tomcat/temp", "apache-tomcat/work", "database"]
+
+    @pytest.mark.parametrize(
+        ("value", "dangerous"),
+        [("DEBUG", True), (" debug, crowdlog", True), ("INFO", False), ("INFO, DEBUGGER", False)],
+    )
+    def test_logging_that_leaks_passwords(self, value: str, dangerous: bool) -> None:
+        (entry,) = products.product_data("crowd")["jvm"]["dangerous_properties"]
+        assert bool(re.fullmatch(entry["match"], value)) == dangerous

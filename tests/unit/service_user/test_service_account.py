@@ -68,6 +68,25 @@ def test_open_account_is_closed(host: Any) -> None:
     assert "$6$" not in str(found)
 
 
+def test_groups_a_product_may_need_are_left_to_a_person_until_declared(host: Any) -> None:
+    host.instance["needed_groups"] = ["docker"]
+    host.accounts(groups="adm:x:4:jira\ndocker:x:50:jira\n")
+    found, _accounts = judge(host)
+    assert found["DC-USR-03"]["status"] == "fail"
+    assert "member of docker, which its work may need: declare it in" in found["DC-USR-03"]["reason"]
+    assert host.ran("usermod") == [["usermod", "--groups", "docker", "jira"]]
+    host.accounts(groups="docker:x:50:jira\n")
+    assert judge(host, groups=["docker"])[0]["DC-USR-03"]["status"] == "pass"
+
+
+def test_the_accounts_own_private_keys_stay(host: Any) -> None:
+    host.write("usr/local/jira/.ssh/authorized_keys", KEY)
+    kept = [host.write(f"usr/local/jira/.ssh/{name}", "x") for name in ("id_ed25519", "known_hosts", "config")]
+    judge(host)
+    assert not (host.root / "usr/local/jira/.ssh/authorized_keys").exists()
+    assert all(path.read_text() == "x" for path in kept)
+
+
 def test_check_mode_predicts_the_same_changes(host: Any) -> None:
     host.accounts(login="/bin/bash", field="", groups="adm:x:4:jira\n")
     host.write("usr/local/jira/.ssh/authorized_keys2", KEY)
