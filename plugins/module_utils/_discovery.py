@@ -461,7 +461,8 @@ class Instance:
                     continue
                 texts = [text for name, text in settings.items() if _marked(file["properties"], [name])]
             else:
-                values = self._script(file["path"], inherited)
+                given = dict.fromkeys(file.get("given") or [], UNKNOWN)
+                values = self._script(file["path"], {**given, **inherited})
                 if values is None:
                     continue
                 # The files are read one after the other by the same shell.
