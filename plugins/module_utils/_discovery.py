@@ -21,6 +21,7 @@ from xml.etree import ElementTree
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_host import (
     INIT_FOLDER,
     MAX_SCRIPT,
+    SESSION_UNITS,
     Host,
     MissingError,
     Process,
@@ -50,10 +51,6 @@ DECLARE = "declare it in atlassian_dc_instances"
 _PATH = re.compile(r"/[^\s'\"`;:&|<>()=,]+")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
 _VERSION = re.compile(r"\d{1,5}(?:\.\d{1,6}){1,4}(?:[.-][A-Za-z0-9]{1,20}){0,3}")
-# Units in which processes started by hand end up; they are nobody's unit.
-_SESSION_UNITS = re.compile(
-    r"(ssh|sshd|ssh@.*|sshd@.*|cron|crond|atd|getty@.*|systemd-.*|rc-local|containerd|docker)\.service"
-)
 _JVM = re.compile(r"java|jsvc")
 _MAX_CONNECTORS = 9
 
@@ -320,7 +317,7 @@ class Discovery:
         for candidate in self.candidates.values():
             for process in candidate.processes:
                 name = process.unit
-                if not name or name in candidate.units or _SESSION_UNITS.fullmatch(name):
+                if not name or name in candidate.units or SESSION_UNITS.fullmatch(name):
                     continue
                 unit = self.units.load(name) if self.units else None
                 if unit:
@@ -756,6 +753,7 @@ class Instance:
             "status_key": section.get("state_key") or "state",
             "shutdown_port": None,
             "connectors": [],
+            "up_states": [state["state"] for state in section.get("states") or [] if state["ready"] or state.get("up")],
         }
         if source.get("kind") == "server_xml":
             self._read_server_xml(self.path(source["path"]), result)
@@ -800,7 +798,11 @@ class Instance:
             element for element in contexts if element.get("docBase", "").rstrip("/").endswith(web_root.split("/")[-1])
         ]
         if named or contexts:
-            result["context_path"] = _context_path(self._placeholders((named or contexts)[0].get("path", "")))
+            path = self._placeholders((named or contexts)[0].get("path", ""))
+            result["context_path"] = None if path is None else _context_path(path)
+        else:
+            # The context has a file of its own, named after the path.
+            result["context_path"] = self.product["http"].get("default_context_path")
 
     def _read_listener(self, source: dict[str, Any], section: dict[str, Any], result: dict[str, Any]) -> None:
         """Read keys of a properties file or system properties of the JVM; what is not set has its default."""
@@ -929,7 +931,7 @@ class Instance:
         result = []
         for name, process in sorted(self.candidate.companions, key=lambda item: item[1].pid):
             unit = self.unit.name if self.unit else None
-            if process.unit and process.unit != unit and not _SESSION_UNITS.fullmatch(process.unit):
+            if process.unit and process.unit != unit and not SESSION_UNITS.fullmatch(process.unit):
                 self.problem(
                     self.install, f"{name} runs from here in {process.unit}, a unit of its own that is not judged"
                 )

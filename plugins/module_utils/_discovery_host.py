@@ -60,6 +60,11 @@ UNIT_FOLDERS = (
 
 INIT_FOLDER = "/etc/init.d"
 
+SESSION_UNITS = re.compile(
+    r"(ssh|sshd|ssh@.*|sshd@.*|cron|crond|atd|getty@.*|systemd-.*|rc-local|containerd|docker)\.service"
+)
+"""Units in which processes started by hand end up; they are nobody's unit."""
+
 _PROTECTED_TREES = (
     "/bin",
     "/boot",

@@ -214,6 +214,11 @@ dc_instances:
     status_key:
       description: Key of the status page's answer that holds the state.
       type: str
+    up_states:
+      description: States of the status page that end a start.
+      type: list
+      elements: str
+      sample: [RUNNING, FIRST_RUN]
     shutdown_port:
       description: Tomcat's shutdown port; V(-1) when closed.
       type: int

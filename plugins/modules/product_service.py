@@ -12,8 +12,9 @@ version_added: 0.1.0
 description:
   - Stops or starts the systemd units of products, one after the other, and waits for each.
   - A product is stopped when its unit is, no Java process of its installation is left and no stale PID file lies about.
-  - A product is started when its unit is active and its status page says C(RUNNING), or C(FIRST_RUN) where the setup
-    was never finished.
+    Processes of other units, which may use the same installation, do not count.
+  - A product is started when its unit is active and its status page tells a state that product data calls up, such as
+    C(RUNNING), or C(FIRST_RUN) where the setup was never finished.
   - Before a running product is stopped, a mark is left in C(/var/lib/atlassian-dc/stopped), which goes when the product
     runs again. So a run that was interrupted in between, by a lost connection or a killed controller, leaves something
     by which the next one knows that the product is not meant to be down.
@@ -113,10 +114,12 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_host import SESSION_UNITS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import STOPPED_FOLDER, show_units
 
-UP = ("RUNNING", "FIRST_RUN")
+ASSUMED = "RUNNING"
+"""State of a product whose unit is active and which has no status page to ask."""
 
 ERROR_PATIENCE = 60.0
 """Seconds for which a product may tell of an error while it starts, before the wait ends early."""
@@ -161,10 +164,11 @@ def status_page(url: str, key: str = "state", timeout: float = 10) -> str:
     except Exception as exc:  # http.client raises its own kinds for an answer that is no HTTP
         return f"no answer: {type(exc).__name__}"
     try:
-        state = json.loads(body)[key]
+        return str(json.loads(body)[key])[:100]
     except (ValueError, KeyError, TypeError):
-        return "an answer without a state"
-    return str(state)[:100]
+        # Some services answer with a single word.
+        word = re.fullmatch(rb"\s*([A-Za-z_]{1,20})\s*", body)
+        return word[1].decode() if word else "an answer without a state"
 
 
 def processes_of(install_dirs: list[str], proc: str = "/proc") -> list[int]:
@@ -229,6 +233,7 @@ class ProductService:
         if not instance.get("unit"):
             raise ServiceError(f"{instance['name']} has no systemd unit, so it cannot be stopped or started safely")
         self.unit: str = instance["unit"]
+        self.up_states = (ASSUMED, *(instance.get("up_states") or ()))
         self._mark = os.path.join(marks, self.unit)
         folders = (instance.get("install_dir"), instance.get("install_link"))
         self.install_dirs = [folder for folder in folders if folder]
@@ -253,6 +258,19 @@ class ProductService:
                 return
             self.sleep(min(pause, max(self.timeout - gone, 0.01)))
             pause = min(pause * 1.5, 5.0)
+
+    def _left(self) -> list[int]:
+        """Return the product's Java processes, those of other units left out."""
+        return [pid for pid in self.processes(self.install_dirs) if not self._of_another_unit(pid)]
+
+    def _of_another_unit(self, pid: int) -> bool:
+        try:
+            with open(os.path.join(self.proc, str(pid), "cgroup"), encoding="utf-8", errors="replace") as handle:
+                parts = handle.read().replace("\n", "/").split("/")
+        except OSError:
+            return False
+        services = [part for part in parts if part.endswith(".service") and not SESSION_UNITS.fullmatch(part)]
+        return bool(services) and self.unit not in services
 
     @property
     def runs(self) -> bool:
@@ -285,7 +303,7 @@ class ProductService:
             return False
         pid = self.instance["pid"]
         if pid is None:
-            return bool(self.processes(self.install_dirs))
+            return bool(self._left())
         return not os.path.exists(os.path.join(self.proc, str(pid)))
 
     def resume(self) -> dict[str, Any]:
@@ -299,7 +317,7 @@ class ProductService:
     def stop(self) -> dict[str, Any]:
         """Stop the product; return what it is in the end."""
         shown = self._show()
-        left = self.processes(self.install_dirs)
+        left = self._left()
         changed = shown["ActiveState"] not in ("inactive", "failed")
         seconds = 0.0
         if changed:
@@ -309,7 +327,7 @@ class ProductService:
             self._systemctl("stop", shown["ActiveState"], "inactive")
         if (changed and not self.changes.check_mode) or (left and not changed):
             for seconds in self._moments():  # noqa: B007 - the last one is told in the result
-                shown, left = self._show(), self.processes(self.install_dirs)
+                shown, left = self._show(), self._left()
                 if shown["ActiveState"] in ("inactive", "failed") and not left and shown.get("Job", "") in ("", "0"):
                     break
             else:
@@ -335,11 +353,11 @@ class ProductService:
                 # Else systemd may refuse because of starts that failed before.
                 self.run_command(["systemctl", "reset-failed", self.unit])
             self._systemctl("start", shown["ActiveState"], "active")
-        if not self.changes.check_mode and state not in UP:
+        if not self.changes.check_mode and state not in self.up_states:
             for seconds in self._moments():
                 shown = self._show()
                 state = self._state(shown)
-                if state in UP:
+                if state in self.up_states:
                     break
                 restarts = shown.get("NRestarts", "0")
                 looping = restarts.isdigit() and int(restarts) >= RESTARTS_BEFORE_GIVING_UP
@@ -351,13 +369,13 @@ class ProductService:
             else:
                 self._give_up("start", state, shown)
         self.changes.remove_file(self._mark)
-        return self._outcome("RUNNING" if self.changes.check_mode else state, seconds, changed)
+        return self._outcome(ASSUMED if self.changes.check_mode else state, seconds, changed)
 
     def _state(self, shown: dict[str, str]) -> str:
         if shown["ActiveState"] != "active":
             return f"unit {shown['ActiveState']}"
         url = self.instance.get("status_url")
-        return self.page(url, self.instance.get("status_key") or "state") if url else "RUNNING"
+        return self.page(url, self.instance.get("status_key") or "state") if url else ASSUMED
 
     def _outcome(self, state: str, seconds: float, changed: bool) -> dict[str, Any]:
         return {

@@ -79,6 +79,7 @@ class TestWhole:
             "status_url": "http://127.0.0.1:8080/status",
             "status_key": "state",
             "shutdown_port": 8005,
+            "up_states": ["RUNNING", "FIRST_RUN"],
             "connectors": [
                 {
                     "port": 8080,

@@ -29,6 +29,7 @@ INSTANCE = {
     "install_dir": "/opt/atlassian/jira",
     "install_link": None,
     "status_url": "http://127.0.0.1:8080/status",
+    "up_states": ["RUNNING", "FIRST_RUN"],
 }
 
 
@@ -215,6 +216,25 @@ def test_masked() -> None:
     assert masked("a password=x api-key: y keep=z") == "a password=******** api-key: ******** keep=z"
 
 
+@pytest.mark.parametrize(
+    ("cgroup", "left"),
+    [
+        ("0::/system.slice/jira.service\n", True),
+        ("0::/system.slice/synchrony.service\n", False),
+        ("1:name=systemd:/system.slice/synchrony.service\n0::/\n", False),
+        ("0::/system.slice/cron.service\n", True),
+        ("0::/user.slice/user-0.slice/session-1.scope\n", True),
+        (None, True),
+    ],
+)
+def test_processes_of_other_units_are_not_waited_for(cgroup: str | None, left: bool) -> None:
+    host = FakeHost([{"ActiveState": "inactive"}], left=[[70]])
+    (host.proc / "70").mkdir(parents=True)
+    if cgroup:
+        (host.proc / "70" / "cgroup").write_text(cgroup)
+    assert host.service()._left() == ([70] if left else [])
+
+
 @pytest.fixture
 def server() -> Iterator[Any]:
     class Handler(BaseHTTPRequestHandler):
@@ -245,6 +265,8 @@ def server() -> Iterator[Any]:
         (503, b'{"state":"STARTING"}', "STARTING"),
         (200, b"<html>", "an answer without a state"),
         (200, b"[]", "an answer without a state"),
+        (200, b"OK\n", "OK"),
+        (200, b"Log in to go on", "an answer without a state"),
         (200, b'{"state":"' + b"x" * 200000 + b'"}', "an answer without a state"),
     ],
 )
