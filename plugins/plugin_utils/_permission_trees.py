@@ -117,6 +117,7 @@ class _Instance:
         self.self_contained = bool(self.install) and self.install == self.home
         self.secrets = _paths([secret.get("path") for secret in instance.get("secret_files") or []])
         self.archive_dirs = _paths(instance.get("archive_dirs"))
+        self.scratch = _paths(instance.get("scratch_dirs"))
         self.web_root: str | None = instance.get("web_root")
         self.roots = self._roots()
 
@@ -499,6 +500,7 @@ def permission_trees(
     policies = [_Instance(instance) for instance in instances]
     covered = [root.path for policy in policies for root in policy.outermost()]
     trees = [tree for policy in policies for tree in policy.trees(covered)]
+    scratch = [path for policy in policies for path in policy.scratch]
     walked = [(tree["instance"], tree["path"]) for tree in trees if tree.get("path") and tree.get("rules")]
     for tree in trees:
         path = tree.get("path")
@@ -515,6 +517,13 @@ def permission_trees(
                 relative = below(exception["path"], path)
                 if relative:
                     left_out.append({"path": relative, "reason": exception["reason"]})
+        for folder in scratch:
+            relative = below(folder, path)
+            if relative and tree.get("recurse", True):
+                # The folder itself is judged and closed. What builds make in it they also deliver, modes and all.
+                left_out.append(
+                    {"path": f"{literal(relative)}/*", "reason": "made by builds, which deliver it as it is"}
+                )
         for name, other in walked:
             relative = below(other, path)
             if name != tree["instance"] and relative and tree.get("recurse", True):
