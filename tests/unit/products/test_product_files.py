@@ -289,7 +289,6 @@ class TestWholeProducts:
     @pytest.mark.parametrize(
         "argument",
         [
-            "-Datlassian.recovery.password=********",
             "-agentlib:jdwp=transport=dt_socket,server=y,address=*:5005",
             "-Dcom.sun.management.jmxremote.authenticate=false",
         ],
@@ -313,6 +312,10 @@ class TestConfluence:
     @pytest.mark.parametrize(
         ("product", "argument", "dangerous"),
         [
+            *(
+                (product, "-Datlassian.recovery.password=********", True)
+                for product in ("jira", "confluence", "crowd", "bitbucket")
+            ),
             ("confluence", "-Dpassword.confirmation.disabled=true", True),
             ("confluence", "-Dpassword.confirmation.disabled=false", False),
             ("confluence", "-Dconfluence.cluster.authentication.enabled=false", True),
