@@ -296,7 +296,7 @@ class Images:
         lines = ["set -e"]
         if packages:
             lines += [f"{apt_get} update", f"{apt_get} install -y --no-install-recommends {' '.join(packages)}"]
-        lines += ["cd /usr/local/src", *recipe.get("run", [])]
+        lines += ["cd /usr/local/src", *recipe.get("run", []), *self.recipes[recipe["from"]].get("finish", [])]
         lines += [
             "cd /",
             "rm -rf /usr/local/src/* /var/lib/apt/lists/* /var/cache/apt/*.bin",
