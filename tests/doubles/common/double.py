@@ -90,23 +90,36 @@ class Double:
             **settings,
             "PRODUCT": self.name,
             "TITLE": self.title,
-            "JAVA_HOME": str(Path("/usr/bin/java").resolve().parent.parent),
+            "JAVA_HOME": str(java.home()),
             # No User= line at all, rather than an empty one.
             "UNIT_USER_LINE": f"\nUser={user}" if user else "",
             **self.values(),
         }
 
-    def script(self, values: Mapping[str, str]) -> str:
+    def script(self, values: Mapping[str, str], name: str = "instance.txt") -> str:
         """Return what the running product does, see README.md of the doubles."""
-        return tree.fill((self.folder / "instance.txt").read_text(), values, "instance.txt")
+        return tree.fill((self.folder / name).read_text(), values, name)
 
     def compile(
-        self, target: Path, classes: Sequence[str], libraries: Path | None = None, main: str = "", **more: str
+        self,
+        target: Path,
+        classes: Sequence[str],
+        libraries: Path | None = None,
+        main: str = "",
+        values: Mapping[str, str] | None = None,
     ) -> None:
         """Compile common classes into a folder; `main` is the class the process is started by."""
         package, _dot, name = main.rpartition(".")
-        values = {**self.all_values(), "MAIN_PACKAGE": package, "MAIN_CLASS": name, **more}
-        java.compile_templates(COMMON / "java", classes, values, target, libraries)
+        known = {"LAUNCHER": "Launcher", **self.all_values(), "MAIN_PACKAGE": package, "MAIN_CLASS": name}
+        java.compile_templates(COMMON / "java", classes, {**known, **(values or {})}, target, libraries)
+
+    def program(self, target: Path, main: str, script: str, values: Mapping[str, str] | None = None) -> None:
+        """Make an archive that runs a script without any servlet container."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.compile(Path(folder), ("Instance", "Launcher", "Main"), main=main, values=values)
+            classes = sorted(Path(folder).rglob("*.class"))
+            compiled = {str(path.relative_to(folder)): path.read_bytes() for path in classes}
+        tree.archive(target, {**compiled, "instance.txt": script})
 
     def _account(self) -> None:
         s = self.settings

@@ -35,6 +35,11 @@ def compiler() -> Path:
     return found
 
 
+def home() -> Path:
+    """Return where the system's Java lies."""
+    return Path("/usr/bin/java").resolve().parent.parent
+
+
 def install_libraries(target: Path) -> None:
     """Copy Tomcat's libraries into a folder."""
     target.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ def write(path: Path, content: str | bytes) -> None:
         path.write_text(content, encoding="utf-8")
 
 
-def archive(path: Path, members: Mapping[str, str]) -> None:
+def archive(path: Path, members: Mapping[str, str | bytes]) -> None:
     """Write a ZIP or JAR file with the given members; the same input gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:

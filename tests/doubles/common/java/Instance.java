@@ -160,7 +160,7 @@ public final class Instance {
         switch (parts[0]) {
             case "home" -> home(words[0], words.length > 1 ? path(words[1]) : null);
             case "version" -> values.put("version", read(path(words[0]), words[1]));
-            case "set" -> values.put(words[0], words[1]);
+            case "set" -> values.put(words[0], configured(words[0], words[1]));
             case "properties" -> attempt(path(words[0]), this::properties);
             case "lock" -> attempt(path(words[0]), this::takeLock);
             case "folders" -> each(words, Files::createDirectories);
@@ -171,7 +171,7 @@ public final class Instance {
             case "scratch" -> each(words, Instance::writeAndRemove);
             case "copy" -> copy(path(words[0]), path(words[1]));
             case "append" -> append(rest, number);
-            case "run" -> attempt(path(words[0]), path -> children.add(new ProcessBuilder(words).inheritIO().start()));
+            case "run" -> attempt(path(words[0]), path -> children.add(child(words)));
             case "listen" -> attempt(Path.of("port", words[1]), path -> listen(words));
             case "http" -> attempt(Path.of("port", words[1]), path -> answer(words));
             case "beat" -> beat(words);
@@ -205,6 +205,15 @@ public final class Instance {
         for (String word : words) {
             attempt(path(word), work);
         }
+    }
+
+    /** What the command line or the environment says. */
+    private static String configured(String name, String otherwise) {
+        return System.getProperty(name, System.getenv().getOrDefault(name, otherwise));
+    }
+
+    private Process child(String[] words) throws IOException {
+        return new ProcessBuilder(words).directory(path("").toFile()).inheritIO().start();
     }
 
     private void home(String property, Path file) {
