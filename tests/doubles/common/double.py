@@ -44,7 +44,8 @@ class Double:
     @property
     def roots(self) -> list[Path]:
         """Return the folders that are the product's; one that lies in another is not named."""
-        return [path for path in (self.install, self.home) if path.is_dir()]
+        named = (self.settings[name] for name in ("install", "home"))
+        return [self.real(path) for path in named if path and self.real(path).is_dir()]
 
     # What a product fills in
 

@@ -251,7 +251,7 @@ public final class Instance {
             return;
         }
         try (Stream<Path> files = Files.list(path)) {
-            for (Path file : (Iterable<Path>) files::iterator) {
+            for (Path file : (Iterable<Path>) files.filter(Files::isRegularFile)::iterator) {
                 attempt(file, Files::readAllBytes);
             }
         }
