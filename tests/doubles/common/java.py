@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Java for the doubles: Tomcat out of Debian's packages, classes compiled by the compiler Tomcat brings.
-
-Needs Debian's Tomcat 10 libraries, the Eclipse compiler and a Java runtime, as images.toml of the test hosts installs.
-"""
+"""Java for the doubles: Tomcat out of Debian's packages, classes compiled by the compiler Tomcat brings."""
 
 from __future__ import annotations
 
@@ -16,23 +13,12 @@ from pathlib import Path
 from . import tree
 
 COMMON = Path(__file__).resolve().parent
-TOMCAT = Path("/usr/share/tomcat10")
-# Debian 13 keeps the compiler in a package of its own.
-COMPILERS = (
-    Path("/usr/share/java/eclipse-jdt-core-compiler-batch.jar"),
-    Path("/usr/share/java/eclipse-jdt-core.jar"),
-)
+# Where images.toml of the test hosts puts Debian's Tomcat and the Eclipse compiler.
+TOMCAT = Path("/usr/local/lib/doubles")
+COMPILER = TOMCAT / "ecj.jar"
 TOMCAT_SCRIPTS = ("catalina.sh", "configtest.sh", "digest.sh", "setclasspath.sh", "shutdown.sh", "startup.sh",
                   "tool-wrapper.sh", "version.sh", "bootstrap.jar", "tomcat-juli.jar")  # fmt: skip
 TOMCAT_FOLDERS = ("logs", "temp", "work", "webapps", "conf/Catalina/localhost")
-
-
-def compiler() -> Path:
-    """Return where the Eclipse compiler lies."""
-    found = next((path for path in COMPILERS if path.exists()), None)
-    if found is None:
-        raise SystemExit(f"No Java compiler: none of {', '.join(str(path) for path in COMPILERS)} is there.")
-    return found
 
 
 def home() -> Path:
@@ -53,7 +39,7 @@ def install_tomcat(target: Path, values: Mapping[str, str]) -> None:
         (target / "bin").mkdir(parents=True, exist_ok=True)
         shutil.copy(TOMCAT / "bin" / name, target / "bin" / name)
     install_libraries(target / "lib")
-    shutil.copy(compiler(), target / "lib" / "ecj.jar")
+    shutil.copy(COMPILER, target / "lib")
     for folder in TOMCAT_FOLDERS:
         (target / folder).mkdir(parents=True, exist_ok=True)
     tree.install_templates(COMMON / "files" / "tomcat", target, values)
@@ -69,6 +55,6 @@ def compile_templates(
             # A public class lies in a file of its own name.
             tree.write(Path(folder) / f"{values['MAIN_CLASS'] if name == 'Main' else name}.java", text)
         jars = [str(path) for path in sorted(libraries.glob("*.jar"))] if libraries else []
-        command = ["java", "-cp", str(compiler()), "org.eclipse.jdt.internal.compiler.batch.Main"]
+        command = ["java", "-cp", str(COMPILER), "org.eclipse.jdt.internal.compiler.batch.Main"]
         options = ["-17", "-proc:none", "-nowarn", *(["-cp", ":".join(jars)] if jars else [])]
         tree.run(*command, *options, "-d", str(target), folder)
