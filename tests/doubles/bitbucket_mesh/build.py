@@ -15,28 +15,23 @@ sys.path.insert(0, str(HERE.parent.parent))
 from doubles.common import double, logs, tree  # noqa: E402 - found through the line above
 
 SCRIPT = HERE / "instance.txt"
-MAIN = "com.atlassian.bitbucket.mesh.Mesh"
+MAIN = "dc.testing.mesh.Mesh"
 
 
 class Mesh(double.Double):
     """A node that keeps repositories for a Bitbucket elsewhere, or on the same host."""
 
-    name = "mesh"
+    name = "bitbucket_mesh"
     title = "Bitbucket Mesh"
     folder = HERE
     secrets = ("mesh.properties", "config/signing-key.pem")
 
-    def values(self) -> dict[str, str]:
-        """Return what Mesh's files tell beside the settings."""
-        return {"MAIN": MAIN}
-
     def content(self) -> None:
         """Make the program and a home in use."""
-        version = self.settings["version"]
-        self.program(self.install / f"lib/mesh-{version}.jar", MAIN, self.script(self.all_values()))
+        self.program(self.install / "bin/mesh-app.jar", MAIN, self.script(self.all_values()))
         tree.write(self.home / "config/signing-key.pem", f"-----BEGIN PRIVATE KEY-----\n{os.urandom(32).hex()}\n")
         for number in range(self.settings["repositories"]):
-            repository = self.home / f"repositories/0{number % 4}/{number:016x}"
+            repository = self.home / f"data/repositories/0{number % 4}/{number:016x}"
             tree.write(repository / "HEAD", "ref: refs/heads/main\n")
             tree.write(repository / "config", "[core]\n\tbare = true\n")
             tree.write(repository / "hooks/pre-receive", "#!/bin/sh\nexit 0\n")

@@ -21,7 +21,7 @@ MAVEN = "<settings><servers><server><id>example</id><password>n3xus-password</pa
 class Agent(double.Double):
     """A remote agent: it runs what builds tell it, as an account that may use Docker and other hosts."""
 
-    name = "agent"
+    name = "bamboo_agent"
     title = "Bamboo agent"
     folder = HERE
     secrets = ("conf/wrapper.conf", "bamboo-agent.cfg.xml")
@@ -32,7 +32,7 @@ class Agent(double.Double):
         self.program(self.home / "lib/wrapper.jar", MAIN, self.script(self.all_values()))
         tree.jar(self.home / "lib/bamboo-agent-bootstrap.jar", version)
         tree.write(self.home / "installed.properties", f"bamboo.version={version}\n")
-        for name in ("caches", "classpath", "logs", "temp", "xml-data/configuration"):
+        for name in ("caches", "classpath", "framework-bundles", "logs", "plugins", "temp", "xml-data/configuration"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
         tree.jar(
             self.home / f"classpath/atlassian-bamboo-agent-core-{self.settings['version']}.jar",
@@ -44,7 +44,7 @@ class Agent(double.Double):
             script.chmod(0o755)
         self._account_needs()
         logs.write(
-            self.home / "logs/atlassian-bamboo-agent.log",
+            self.home / "logs/atlassian-bamboo.log",
             [
                 f"{logs.stamp(moment, number)} INFO [0-BAM::agent1.example.com::Agent] [BuildAgentImpl]"
                 f" DEMO-APP-{number}: build finished"
@@ -52,7 +52,7 @@ class Agent(double.Double):
             ],
         )
         logs.write(
-            self.home / "logs/bamboo-agent.out", ["STATUS | wrapper  | 2026/11/20 10:56:57 | Launching a JVM..."]
+            self.home / "atlassian-bamboo-agent.log", ["STATUS | wrapper  | 2026/11/20 10:56:57 | Launching a JVM..."]
         )
 
     def _account_needs(self) -> None:
