@@ -116,7 +116,7 @@ def pip_settings(environment: Environment) -> configparser.RawConfigParser:
     settings.add_section("global")
     for line in sorted(listed.splitlines(), key=lambda line: line.startswith(":env:")):
         name, value = line.split("=", 1)
-        section, _, key = name.rpartition(".")
+        section, key = name.rsplit(".", 1)
         section = "global" if section == ":env:" else section
         if not settings.has_section(section):
             settings.add_section(section)
