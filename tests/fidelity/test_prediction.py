@@ -24,7 +24,7 @@ HOSTS = {
     "crowd12": "crowd:bookworm",
     "two12": "two:bookworm",
 }
-"""Hosts and their images: every product on Debian 12, with what belongs to it; two of them on Debian 13; two on one host."""
+"""Hosts and their images: every product on Debian 12 with what belongs to it, two on Debian 13, two on one host."""
 EMPTY = "bare"
 MAX_EXECUTIONS = 15
 MAX_RATIO = 1.3
@@ -48,7 +48,7 @@ class Story:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.units = {host: lab.sh(host, UNITS).split() for host in HOSTS}
-        # What the products write by themselves while they run is no trace of an audit: they stand still while we compare.
+        # What running products write by themselves is no trace of an audit: they stand still while we compare.
         self.signal("STOP")
         self.before = self.look()
         self.audit = lab.play("audit", **SETTINGS)
