@@ -21,19 +21,13 @@ NO_LOGIN_SHELLS = (
 )
 """Shells that end a login at once, in the order in which they are looked for."""
 
-PRIVILEGED_GROUPS = frozenset(
+ROOT_GROUPS = frozenset(["root", "sudo", "wheel", "admin", "docker", "podman", "disk", "lxd", "incus"])
+"""Groups whose members can make themselves root."""
+
+PRIVILEGED_GROUPS = ROOT_GROUPS | frozenset(
     [
-        "root",
         "adm",
-        "sudo",
-        "wheel",
-        "admin",
-        "docker",
-        "podman",
-        "disk",
         "shadow",
-        "lxd",
-        "incus",
         "libvirt",
         "kvm",
         "kmem",

@@ -459,7 +459,8 @@ class Instance:
                     continue
                 texts = [text for name, text in settings.items() if _marked(file["properties"], [name])]
             else:
-                values = self._script(file["path"], inherited)
+                given = dict.fromkeys(file.get("given") or [], UNKNOWN)
+                values = self._script(file["path"], {**given, **inherited})
                 if values is None:
                     continue
                 # The files are read one after the other by the same shell.
@@ -606,9 +607,12 @@ class Instance:
     # -- version -------------------------------------------------------------------------------------------------------
     def _version(self) -> tuple[str | None, str | None]:
         for entry in self.product["version"] or []:
-            path = self.path(entry["path"])
+            path = self.path(entry["path"]) if "path" in entry else self.install
             found, source = None, path
-            if entry["kind"] == "file_name":
+            if entry["kind"] == "folder_name":
+                match = re.fullmatch(entry["pattern"], os.path.basename(path))
+                found = match.group("version") if match else None
+            elif entry["kind"] == "file_name":
                 for name in self.host.names(path):
                     match = re.fullmatch(entry["pattern"], name)
                     if match:
@@ -746,6 +750,7 @@ class Instance:
             "http_port": None,
             "context_path": None,
             "status_url": None,
+            "status_key": section.get("state_key") or "state",
             "shutdown_port": None,
             "connectors": [],
             "up_states": [state["state"] for state in section.get("states") or [] if state["ready"] or state.get("up")],
@@ -793,8 +798,8 @@ class Instance:
             element for element in contexts if element.get("docBase", "").rstrip("/").endswith(web_root.split("/")[-1])
         ]
         if named or contexts:
-            below = self._placeholders((named or contexts)[0].get("path", ""))
-            result["context_path"] = None if below is None else _context_path(below)
+            context = self._placeholders((named or contexts)[0].get("path", ""))
+            result["context_path"] = None if context is None else _context_path(context)
         else:
             # The context has a file of its own, named after the path.
             result["context_path"] = self.product["http"].get("default_context_path")
@@ -986,7 +991,10 @@ class Instance:
             "cluster": self._cluster(),
             "companions": self._companions(),
             "needed_groups": [entry["name"] for entry in (self.product.get("needs") or {}).get("groups") or []],
+            "declared_groups": self.declared.get("groups"),
+            "sandbox": self.product["service"].get("sandbox") or {},
             "working_dirs": self._folders(self.product["install"]["working_dirs"]),
+            "scratch_dirs": self._folders(self.product["home"].get("scratch") or []),
             "secret_files": self._secret_files(),
             "log_dirs": self._folders(self.product["log_dirs"]),
             "web_root": self._web_root(),
@@ -1097,7 +1105,8 @@ def _declared_candidates(discovery: Discovery, declared: list[dict[str, Any]]) -
             )
             continue
         candidate.declared = {
-            **{key: value for key, value in entry.items() if value},
+            # An empty list is an answer.
+            **{key: value for key, value in entry.items() if value or value == []},
             **({"unit": unit} if unit else {}),
         }
         result.append(candidate)

@@ -741,7 +741,9 @@ def jvm_command(command: list[str], whole: bool = True) -> JvmCommand:
     for word in words:
         option, equals, value = word.partition("=")
         if word in _MAIN_OPTIONS:
-            return JvmCommand(arguments, class_path, next(words, ""))
+            main = next(words, "")
+            # A program in a jar is its own class path; any other is ignored.
+            return JvmCommand(arguments, [main] if word == "-jar" and main else class_path, main)
         if option in _VALUE_OPTIONS:
             value = value if equals else next(words, "")
             if option in _PATH_OPTIONS:

@@ -253,12 +253,15 @@ def needed_folders(instance: Mapping[str, Any], account_home: str | None, extra:
     return outer_folders(folder for folder in folders if folder.startswith("/"))
 
 
-def sandbox_directives(overrides: Mapping[str, Any], folders: Sequence[str]) -> dict[str, str]:
+def sandbox_directives(
+    overrides: Mapping[str, Any], folders: Sequence[str], of_product: Mapping[str, Any] | None = None
+) -> dict[str, str]:
     """Return the directives of the sandbox with their values.
 
     Args:
-        overrides: values that replace the default ones; None leaves a directive out.
+        overrides: values that replace all others; None leaves a directive out.
         folders: where the product may write.
+        of_product: values that replace the default ones because the product's work needs it.
 
     """
     directives = dict(SANDBOX)
@@ -267,7 +270,7 @@ def sandbox_directives(overrides: Mapping[str, Any], folders: Sequence[str]) -> 
         directives["ProtectHome"] = "read-only"
     # The minus sign: a folder that is missing does not keep the product from starting.
     directives["ReadWritePaths"] = " ".join(quote_word(f"-{folder}") for folder in folders)
-    for name, value in overrides.items():
+    for name, value in {**(of_product or {}), **overrides}.items():
         if value is None:
             directives.pop(name, None)
         else:

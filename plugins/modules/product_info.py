@@ -53,6 +53,13 @@ options:
       service_group:
         description: Group the product is to run as. The primary group of the account by default.
         type: str
+      groups:
+        description:
+          - Names of the groups its account may be a member of besides its own, such as V(docker) for a build agent. An
+            empty list says that it needs none.
+        type: list
+        elements: str
+        version_added: 0.2.0
   products:
     description:
       - What is known of each product; filled in from the collection's product data.
@@ -204,6 +211,9 @@ dc_instances:
     status_url:
       description: URL of the status page as seen from the host itself.
       type: str
+    status_key:
+      description: Key of the status page's answer that holds the state.
+      type: str
     up_states:
       description: States of the status page that end a start.
       type: list
@@ -254,6 +264,18 @@ dc_instances:
       description:
         - Groups that accounts of this product often need for their work. They are not taken away, and no violation once
           declared.
+      type: list
+      elements: str
+    declared_groups:
+      description: Groups declared for its account; null when nothing is declared.
+      type: list
+      elements: str
+    sandbox:
+      description: Directives of the sandbox that its work needs otherwise than a server's does; null leaves one out.
+      type: dict
+      sample: {PrivateTmp: "no"}
+    scratch_dirs:
+      description: Folders of the homes in which builds work. What lies in them is theirs.
       type: list
       elements: str
     working_dirs:
@@ -309,6 +331,7 @@ INSTANCE_OPTIONS: dict = {
     "unit": {"type": "str"},
     "service_account": {"type": "str"},
     "service_group": {"type": "str"},
+    "groups": {"type": "list", "elements": "str"},
 }
 
 

@@ -148,8 +148,8 @@ def masked(text: str) -> str:
     return _SECRET.sub(r"\1********", text)
 
 
-def status_page(url: str, timeout: float = 10) -> str:
-    """Return the state that a product's status page tells, or what went wrong in words."""
+def status_page(url: str, key: str = "state", timeout: float = 10) -> str:
+    """Return what a product's status page tells under a key, or what went wrong in words."""
     if not url.startswith(("http://", "https://")):
         return f"not a web address: {url}"
     # The page is on this host: a proxy set for the outside world must not be asked.
@@ -164,7 +164,7 @@ def status_page(url: str, timeout: float = 10) -> str:
     except Exception as exc:  # http.client raises its own kinds for an answer that is no HTTP
         return f"no answer: {type(exc).__name__}"
     try:
-        return str(json.loads(body)["state"])[:100]
+        return str(json.loads(body)[key])[:100]
     except (ValueError, KeyError, TypeError):
         # Some services answer with a single word.
         word = re.fullmatch(rb"\s*([A-Za-z_]{1,20})\s*", body)
@@ -216,7 +216,7 @@ class ProductService:
         timeout: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        page: Callable[[str], str] = status_page,
+        page: Callable[[str, str], str] = status_page,
         processes: Callable[[list[str]], list[int]] = processes_of,
         marks: str = STOPPED_FOLDER,
         proc: str = "/proc",
@@ -375,7 +375,7 @@ class ProductService:
         if shown["ActiveState"] != "active":
             return f"unit {shown['ActiveState']}"
         url = self.instance.get("status_url")
-        return self.page(url) if url else ASSUMED
+        return self.page(url, self.instance.get("status_key") or "state") if url else ASSUMED
 
     def _outcome(self, state: str, seconds: float, changed: bool) -> dict[str, Any]:
         return {

@@ -28,8 +28,9 @@ options:
   groups:
     description:
       - Names of the groups that service accounts may be members of besides their primary group.
+      - Groups of a single product are C(declared_groups) of its instance.
       - A group that a product's work may need (C(needed_groups) of the instance, such as V(docker) for build agents)
-        and that is not among them is reported and left to a person.
+        is reported and left to a person as long as neither names it and C(declared_groups) is null.
     type: list
     elements: str
     default: []
@@ -115,6 +116,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._accounts import (
     NO_LOGIN_SHELLS,
     PRIVILEGED_GROUPS,
+    ROOT_GROUPS,
     Account,
     AccountDatabase,
     UnsafePathError,
@@ -171,6 +173,12 @@ class Drift:
     repair: Callable[[], Any] | None = None
     pending: bool = False
     """Can only be put right when the product is restarted."""
+
+
+def _root_warning(groups: Iterable[str]) -> str:
+    """Return what to say behind names of groups that are as good as root."""
+    names = [name for name in groups if name in ROOT_GROUPS]
+    return f" (members of {', '.join(names)} can make themselves root on this host)" if names else ""
 
 
 class ServiceAccounts:
@@ -231,7 +239,8 @@ class ServiceAccounts:
         """Whether the restart would make the unit start the product as its account."""
         if not instance.get("unit"):
             return False
-        capabilities = sandbox_directives(self.params["sandbox"], []).get("AmbientCapabilities", "")
+        directives = sandbox_directives(self.params["sandbox"], [], instance.get("sandbox"))
+        capabilities = directives.get("AmbientCapabilities", "")
         process = read_process(instance.get("pid"), self.root)
         return not move_blockers(instance, self.units.get(instance["unit"], {}), process, capabilities, self.root)
 
@@ -445,26 +454,21 @@ class ServiceAccounts:
 
     def _rights(self, account: Account, instances: list[dict[str, Any]]) -> Iterable[Drift]:
         primary = self.database.group_name(account.gid)
-        declared = set(self.params["groups"])
+        declared, undecided = self._groups(instances)
         if account.gid == 0 or (primary in PRIVILEGED_GROUPS and primary not in declared):
             yield Drift(
                 [evidence(f"primary group of {account.name}", "a group of its own", primary)],
                 f"primary group {primary}; give the account a group of its own with usermod --gid",
             )
         member_of = self.database.supplementary(account)
-        needed = {name for instance in instances for name in instance.get("needed_groups") or []}
-        asked = [name for name in member_of if name in needed - declared]
+        asked = [name for name in member_of if name in undecided]
         if asked:
             yield Drift(
-                [
-                    evidence(
-                        f"groups of {account.name}", "declared in atlassian_dc_service_user_groups", ", ".join(asked)
-                    )
-                ],
-                f"member of {', '.join(asked)}, which its work may need: declare it in "
-                "atlassian_dc_service_user_groups, or take it away by hand",
+                [evidence(f"groups of {account.name}", "declared", ", ".join(asked))],
+                f"member of {', '.join(asked)}, which its work may need{_root_warning(asked)}: declare it in "
+                "atlassian_dc_service_user_groups or in groups of its instance, where an empty list takes it away",
             )
-        extra = [name for name in member_of if name not in declared | needed]
+        extra = [name for name in member_of if name not in declared | undecided]
         kept = [name for name in member_of if name not in extra]
         if extra:
             yield Drift(
@@ -486,6 +490,16 @@ class ServiceAccounts:
         yield from self._directory_groups(account, declared)
         if account.name not in self.params["sudo_allowed"]:
             yield from self._sudo(account, {primary, *kept})
+
+    def _groups(self, instances: list[dict[str, Any]]) -> tuple[set[str], set[str]]:
+        """Return the groups declared for an account, and those its work may need while nobody has said anything."""
+        declared, needed = set(self.params["groups"]), set()
+        for instance in instances:
+            if instance.get("declared_groups") is None:
+                needed |= set(instance.get("needed_groups") or [])
+            else:
+                declared |= set(instance["declared_groups"])
+        return declared, needed - declared
 
     def _directory_groups(self, account: Account, declared: set[str]) -> Iterable[Drift]:
         if self.root != "/":
@@ -568,7 +582,7 @@ class ServiceAccounts:
         for instance in instances:
             mine, own_pending, own_text, right_now = list(proof), pending, text, repaired
             if control == "DC-USR-03":
-                held = self._held_groups(account, instance)
+                held = self._held_groups(account, instance, instances)
                 if held:
                     mine.append(evidence(f"groups of process {instance['pid']}", "none but its own", ", ".join(held)))
                     right_now = False
@@ -576,6 +590,9 @@ class ServiceAccounts:
                     own_pending = repaired and self._can_be_restarted(instance)
                     if repaired and not own_pending:
                         own_text += "; restart the product the way you start it, for it runs in no unit"
+                elif not mine:
+                    self.findings.add(control, instance["name"], "pass", self._kept(account, instances))
+                    continue
             if own_pending and not self.findings.check_mode and self.findings.enforces(control):
                 self.restart_pending.append(instance["name"])
             self.findings.judge(
@@ -587,13 +604,20 @@ class ServiceAccounts:
                 pending=PENDING_RESTART if own_pending else None,
             )
 
-    def _held_groups(self, account: Account, instance: dict[str, Any]) -> list[str]:
+    def _kept(self, account: Account, instances: list[dict[str, Any]]) -> str:
+        """Return what a reader has to know of an account whose groups are as declared."""
+        declared, _undecided = self._groups(instances)
+        kept = [name for name in self.database.supplementary(account) if name in declared & ROOT_GROUPS]
+        return f"account {account.name} is in {', '.join(kept)} as declared{_root_warning(kept)}" if kept else ""
+
+    def _held_groups(self, account: Account, instance: dict[str, Any], instances: list[dict[str, Any]]) -> list[str]:
         """Return extra groups of the running process: it keeps what the account had when it was started."""
         process = read_process(instance.get("pid"), self.root)
         if process is None or process.uid != account.uid:
             return []
         allowed = {account.gid, process.gid}
-        allowed |= {group.gid for group in self.database.groups if group.name in self.params["groups"]}
+        declared, undecided = self._groups(instances)
+        allowed |= {group.gid for group in self.database.groups if group.name in declared | undecided}
         return [self.database.group_name(gid) for gid in sorted(process.groups - allowed)]
 
     def _judge_all(

@@ -332,7 +332,10 @@ class ServiceUnits:
     # ---- what is wanted ----------------------------------------------------------------------
 
     def _plans(self, instances: list[dict[str, Any]]) -> list[Plan]:
-        directives = (*IDENTITY, *sandbox_directives(self.params["sandbox"], []))
+        of_products = {
+            name: value for item in instances for name, value in (item.get("sandbox") or {}).items() if value
+        }
+        directives = (*IDENTITY, *sandbox_directives({}, [], {**of_products, **self.params["sandbox"]}))
         shown = show_units(self.run_command, [item["unit"] for item in instances], (*PROPERTIES, *directives))
         return [self._plan(instance, shown.get(instance["unit"], {})) for instance in instances]
 
@@ -346,7 +349,7 @@ class ServiceUnits:
         wanted = {"User": name, "Group": instance.get("service_group") or name}
         identity = self._part("DC-USR-01", wanted, live or staged, of_identity=True)
         writable = outer_folders(reachable_by_root(folder, self.root) for folder in folders)
-        sandbox = sandbox_directives(self.params["sandbox"], writable)
+        sandbox = sandbox_directives(self.params["sandbox"], writable, instance.get("sandbox"))
         kept = self._part("DC-USR-04", sandbox, live or staged, of_identity=False)
         plan = Plan(
             instance=instance,

@@ -77,6 +77,7 @@ class TestWhole:
             "http_port": 8080,
             "context_path": "",
             "status_url": "http://127.0.0.1:8080/status",
+            "status_key": "state",
             "shutdown_port": 8005,
             "up_states": ["RUNNING", "FIRST_RUN"],
             "connectors": [
@@ -108,6 +109,9 @@ class TestWhole:
             "cluster": None,
             "companions": [],
             "needed_groups": [],
+            "declared_groups": None,
+            "sandbox": {},
+            "scratch_dirs": [],
             "working_dirs": [f"{INSTALL}/{name}" for name in ("conf/Catalina", "logs", "temp", "work")],
             "log_dirs": [f"{INSTALL}/logs", f"{HOME}/log"],
             "web_root": f"{INSTALL}/atlassian-jira",

@@ -323,7 +323,7 @@ class TestJvm:
             ("-classpath /s.jar:/d.jar -Xss2m synchrony.core sql", ["-Xss2m"], ["/s.jar", "/d.jar"], "synchrony.core"),
             ("--class-path=a::b Main", [], ["a", "b"], "Main"),
             ("-cp a -cp b Main", [], ["b"], "Main"),
-            ("-Dx -jar x.jar -Dy", ["-Dx"], [], "x.jar"),
+            ("-Dx -cp y.jar -jar x.jar -Dy", ["-Dx"], ["x.jar"], "x.jar"),
             ("--module-path lib -p more --add-modules ALL -m my/Main -Dy", ["--add-modules=ALL"], [], "my/Main"),
             ("--add-opens a/b=ALL --add-opens=c=ALL Main", ["--add-opens=a/b=ALL", "--add-opens=c=ALL"], [], "Main"),
             ("@/etc/jvm.options -Dx=1 Main @rest", ["-Dx=1"], [], "Main"),

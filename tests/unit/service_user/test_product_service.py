@@ -61,7 +61,7 @@ class FakeHost:
     def mark(self) -> Path:
         return self.marks / "jira.service"
 
-    def page(self, _url: str) -> str:
+    def page(self, _url: str, _key: str) -> str:
         return self.pages.pop(0) if len(self.pages) > 1 else self.pages[0]
 
     def processes(self, _folders: list[str]) -> list[int]:
@@ -261,6 +261,7 @@ def server() -> Iterator[Any]:
     ("code", "body", "state"),
     [
         (200, b'{"state":"RUNNING"}', "RUNNING"),
+        (200, b'{"status":"RUNNING"}', "an answer without a state"),
         (503, b'{"state":"STARTING"}', "STARTING"),
         (200, b"<html>", "an answer without a state"),
         (200, b"[]", "an answer without a state"),
@@ -274,6 +275,12 @@ def test_status_page(server: Any, monkeypatch: pytest.MonkeyPatch, code: int, bo
     handler, url = server
     handler.answer = (code, body)
     assert status_page(url, timeout=5) == state
+
+
+def test_status_page_with_a_key_of_its_own(server: Any) -> None:
+    handler, url = server
+    handler.answer = (200, b'{"status":"RUNNING"}')
+    assert status_page(url, "status", timeout=5) == "RUNNING"
 
 
 def test_no_page() -> None:

@@ -73,10 +73,47 @@ def test_groups_a_product_may_need_are_left_to_a_person_until_declared(host: Any
     host.accounts(groups="adm:x:4:jira\ndocker:x:50:jira\n")
     found, _accounts = judge(host)
     assert found["DC-USR-03"]["status"] == "fail"
-    assert "member of docker, which its work may need: declare it in" in found["DC-USR-03"]["reason"]
+    assert "member of docker, which its work may need (members of docker can make" in found["DC-USR-03"]["reason"]
     assert host.ran("usermod") == [["usermod", "--groups", "docker", "jira"]]
     host.accounts(groups="docker:x:50:jira\n")
-    assert judge(host, groups=["docker"])[0]["DC-USR-03"]["status"] == "pass"
+    for groups in (["docker"], []):
+        kept = judge(host, groups=groups)[0]["DC-USR-03"]
+        assert kept["status"] == "pass"
+        assert kept["reason"] == (
+            "account jira is in docker as declared (members of docker can make themselves root on this host)"
+        )
+        host.instance["declared_groups"] = ["docker"]
+
+
+def test_a_group_declared_for_another_product_is_nobody_elses(host: Any) -> None:
+    host.instance.update(needed_groups=["docker"], declared_groups=["kvm"])
+    host.accounts(groups="kvm:x:51:jira\ndocker:x:50:jira\n")
+    found, _accounts = judge(host)
+    assert found["DC-USR-03"]["status"] == "fixed"
+    assert host.ran("usermod") == [["usermod", "--groups", "kvm", "jira"]]
+    host.accounts(groups="kvm:x:51:jira\n")
+    assert (judge(host)[0]["DC-USR-03"]["status"], judge(host)[0]["DC-USR-03"]["reason"]) == ("pass", "")
+
+
+def test_no_group_declared_has_one_that_might_be_needed_taken_away(host: Any) -> None:
+    host.instance.update(needed_groups=["docker"], declared_groups=[])
+    host.accounts(groups="docker:x:50:jira\n")
+    predicted, _accounts = judge(host, check_mode=True)
+    assert predicted["DC-USR-03"]["reason"] == "account jira holds extra rights: member of docker"
+    assert host.ran("usermod") == []
+    judge(host)
+    assert host.ran("usermod") == [["usermod", "--groups", "", "jira"]]
+
+
+def test_a_process_with_a_group_that_is_left_to_a_person_needs_no_restart(host: Any) -> None:
+    host.instance.update(needed_groups=["docker"])
+    host.accounts(groups="docker:x:50:jira\n")
+    host.process(True, groups="50")
+    found, accounts = judge(host)
+    assert found["DC-USR-03"]["status"] == "fail"
+    assert "taken away" not in found["DC-USR-03"]["reason"].replace("takes it away", "")
+    assert [piece["what"] for piece in found["DC-USR-03"]["evidence"]] == ["groups of jira"]
+    assert accounts.restart_pending == []
 
 
 def test_the_accounts_own_private_keys_stay(host: Any) -> None:

@@ -490,6 +490,25 @@ def test_low_port_with_the_capability_is_fine(host: Any, staged: Path) -> None:
     assert f"AmbientCapabilities={low}" in staged.read_text()
 
 
+def test_product_whose_work_needs_a_weaker_sandbox(host: Any, live: Path) -> None:
+    host.instance["sandbox"] = {"PrivateTmp": "no", "SystemCallFilter": None, "RestrictSUIDSGID": None}
+    host.unit["ActiveState"] = "inactive"
+    host.instance["pid"] = None
+    own(host)
+    judge(host)
+    text = live.read_text()
+    assert "PrivateTmp=no\n" in text
+    assert "SystemCallFilter" not in text
+    assert "RestrictSUIDSGID" not in text
+    assert "NoNewPrivileges=yes\n" in text
+    host.unit["ActiveState"] = "active"
+    host.instance["pid"] = 70
+    host.process(confined=True)
+    host.write("proc/70/mountinfo", "1 0 0:1 / / ro - ext4 x rw\n2 1 0:2 / /tmp rw - tmpfs x rw\n")
+    assert judge(host)[0][CONFINEMENT]["status"] == "pass"
+    assert judge(host, sandbox={"PrivateTmp": "yes"})[0][CONFINEMENT]["status"] == "fail"
+
+
 def test_no_unit(host: Any) -> None:
     host.instance.update(unit=None, init_script="/etc/init.d/jira")
     found, units = judge(host)
