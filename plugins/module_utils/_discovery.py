@@ -36,6 +36,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_
     UNKNOWN,
     ParseError,
     ShellValues,
+    jvm_command,
     jvm_properties,
     parse_environment,
     parse_properties,
@@ -467,9 +468,8 @@ class Instance:
                 names = file["variables"]
                 texts = [values.values.get(name, self._unit_environment().get(name, "")) for name in names]
             read = True
-            for word in split_words(" ".join(texts)):
-                if word.startswith("-") and UNKNOWN not in word:
-                    arguments[word] = None
+            words = ["java", *split_words(" ".join(texts))]
+            arguments.update((word, None) for word in jvm_command(words, whole=False).arguments if UNKNOWN not in word)
         return list(arguments) if read else None
 
     # -- homes ---------------------------------------------------------------------------------------------------------
@@ -798,8 +798,8 @@ class Instance:
             element for element in contexts if element.get("docBase", "").rstrip("/").endswith(web_root.split("/")[-1])
         ]
         if named or contexts:
-            context = self._placeholders((named or contexts)[0].get("path", ""))
-            result["context_path"] = None if context is None else _context_path(context)
+            below = self._placeholders((named or contexts)[0].get("path", ""))
+            result["context_path"] = None if below is None else _context_path(below)
         else:
             # The context has a file of its own, named after the path.
             result["context_path"] = self.product["http"].get("default_context_path")

@@ -727,8 +727,14 @@ class JvmCommand(NamedTuple):
     main: str
 
 
-def jvm_command(command: list[str]) -> JvmCommand:
-    """Take the command line of a JVM apart; what follows the main class belongs to the program and is left out."""
+def jvm_command(command: list[str], whole: bool = True) -> JvmCommand:
+    """Take the command line of a JVM apart; what follows the main class belongs to the program and is left out.
+
+    Args:
+        command: the words, the program first.
+        whole: whether these are all words; in a part of them, one that is no option need not be the main class.
+
+    """
     arguments: list[str] = []
     class_path: list[str] = []
     words = iter(command[1:])
@@ -746,7 +752,7 @@ def jvm_command(command: list[str]) -> JvmCommand:
                 arguments.append(f"{option}={value}")
         elif word.startswith("-"):
             arguments.append(word)
-        elif not word.startswith("@"):  # the name of a file with further arguments
+        elif whole and not word.startswith("@"):  # the name of a file with further arguments
             return JvmCommand(arguments, class_path, word)
     return JvmCommand(arguments, class_path, "")
 

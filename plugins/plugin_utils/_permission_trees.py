@@ -27,6 +27,7 @@ SHARED_FILE_MODE = "u+r,g+r,a-x,g-w,o-rwx"
 SHARED_SCRIPT_MODE = "u+r,g+rX,g-w,o-rwx"
 PRIVATE_DIRECTORY_MODE = "u+rwX,go-rwx"
 PRIVATE_FILE_MODE = "u+r,a-x,go-rwx"
+PRIVATE_SCRIPT_MODE = "u+r,go-rwx"
 
 DUMPS = (
     "*.bak",
@@ -174,32 +175,22 @@ class _Instance:
         rules: list[dict[str, Any]] = []
         install = root.kind == "install"
         secrets = mine(self.secrets, as_pattern=True)
-        if secrets:
-            if install:
-                scripts = [path for path in secrets if path.endswith(".sh") or "bin" in path.split("/")[:-1]]
-                others = [path for path in secrets if path not in scripts]
-                for paths, mode in ((scripts, SHARED_SCRIPT_MODE), (others, SHARED_FILE_MODE)):
-                    if paths:
-                        rules.append(
-                            self._rule(
-                                SECRETS,
-                                paths,
-                                owner=["root"],
-                                group=[self.group] if self.group else None,
-                                directory_mode=SHARED_DIRECTORY_MODE,
-                                file_mode=mode,
-                                readers=False,
-                            )
-                        )
-            else:
+        scripts = [path for path in secrets if path.endswith(".sh") or "bin" in path.split("/")[:-1]]
+        others = [path for path in secrets if path not in scripts]
+        shared = {"owner": ["root"], "group": [self.group] if self.group else None}
+        for paths, shared_mode, private_mode in (
+            (scripts, SHARED_SCRIPT_MODE, PRIVATE_SCRIPT_MODE),
+            (others, SHARED_FILE_MODE, PRIVATE_FILE_MODE),
+        ):
+            if paths:
                 rules.append(
                     self._rule(
                         SECRETS,
-                        secrets,
-                        directory_mode=PRIVATE_DIRECTORY_MODE,
-                        file_mode=PRIVATE_FILE_MODE,
+                        paths,
+                        directory_mode=SHARED_DIRECTORY_MODE if install else PRIVATE_DIRECTORY_MODE,
+                        file_mode=shared_mode if install else private_mode,
                         readers=False,
-                        **self._owned(),
+                        **(shared if install else self._owned()),
                     )
                 )
         logs = mine(self.logs)

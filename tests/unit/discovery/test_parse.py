@@ -335,6 +335,10 @@ class TestJvm:
     def test_command(self, words: str, arguments: list[str], class_path: list[str], main: str) -> None:
         assert parse.jvm_command(["/bin/java", *words.split()]) == (arguments, class_path, main)
 
+    def test_part_of_a_command(self) -> None:
+        words = ["java", "-Xmx1g", "x", "-classpath", "a:b", "-Dx=1", "y"]
+        assert parse.jvm_command(words, whole=False) == (["-Xmx1g", "-Dx=1"], ["a", "b"], "")
+
     def test_no_words(self) -> None:
         assert parse.jvm_command([]) == ([], [], "")
 

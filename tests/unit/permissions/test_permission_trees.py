@@ -198,6 +198,16 @@ def test_scripts_that_hold_secrets_stay_executable() -> None:
         for path in rule["paths"]
     }
     assert modes == {"bin/setenv.sh": 0o750, "conf/server.xml": 0o640}
+    own = [{"path": f"/opt/jira/{name}", "tree": "home"} for name in ("start.sh", "keys")]
+    trees = policy.permission_trees([instance(home_dir="/opt/jira", secret_files=own)])
+    modes = {
+        path: ModeExpression(rule["file_mode"]).apply(0o755, False)
+        for tree in trees
+        for rule in tree.get("rules", [])
+        if rule["control"] == "DC-DIR-04"
+        for path in rule["paths"]
+    }
+    assert modes == {"start.sh": 0o700, "keys": 0o600}
 
 
 def test_literal_names_are_no_patterns() -> None:

@@ -70,7 +70,7 @@ class TestEveryFile:
         lifecycle = products.plain(load(path).get("lifecycle", {"cycles": [], "minimum_versions": []}))
         cycles = {entry["cycle"] for entry in lifecycle["cycles"] or []}
         for entry in lifecycle["minimum_versions"] or []:
-            assert entry["cycle"] in cycles
+            assert entry["cycle"] in cycles or not cycles
             assert entry["version"].startswith(entry["cycle"] + ".")
 
 
@@ -255,6 +255,18 @@ class TestJira:
         patterns = [entry["match"] for entry in products.product_data("jira")["jvm"]["dangerous"]]
         assert any(re.fullmatch(pattern, argument) for pattern in patterns) == dangerous
 
+    def test_ready_state(self) -> None:
+        states = products.product_data("jira")["http"]["states"]
+        assert [entry["state"] for entry in states if entry["ready"]] == ["RUNNING"]
+
+
+WHOLE = sorted(name for name, data in products.load_products().items() if "part_of" not in data)
+
+
+@pytest.mark.parametrize("product", WHOLE)
+class TestWholeProducts:
+    """What holds for every product that is not part of another."""
+
     @pytest.mark.parametrize(
         ("uri", "denied"),
         [
@@ -266,12 +278,71 @@ class TestJira:
             ("/secure/attachment/1/file..name.txt", False),
         ],
     )
-    def test_deny_pattern(self, uri: str, denied: bool) -> None:
-        assert bool(re.match(products.product_data("jira")["web"]["deny_pattern"], uri)) == denied
+    def test_deny_pattern(self, product: str, uri: str, denied: bool) -> None:
+        assert bool(re.match(products.product_data(product)["web"]["deny_pattern"], uri)) == denied
 
-    def test_ready_state(self) -> None:
-        states = products.product_data("jira")["http"]["states"]
-        assert [entry["state"] for entry in states if entry["ready"]] == ["RUNNING"]
+    def test_a_start_ends_in_what_is_ready(self, product: str) -> None:
+        states = products.product_data(product)["http"]["states"]
+        assert "RUNNING" in [entry["state"] for entry in states if entry["ready"]]
+        assert not [entry for entry in states if entry["ready"] and "up" in entry]
+
+    @pytest.mark.parametrize(
+        "argument",
+        [
+            "-Datlassian.recovery.password=********",
+            "-agentlib:jdwp=transport=dt_socket,server=y,address=*:5005",
+            "-Dcom.sun.management.jmxremote.authenticate=false",
+        ],
+    )
+    def test_arguments_that_are_dangerous_everywhere(self, product: str, argument: str) -> None:
+        patterns = [entry["match"] for entry in products.product_data(product)["jvm"]["dangerous"]]
+        assert any(re.fullmatch(pattern, argument) for pattern in patterns)
+        assert not any(re.fullmatch(pattern, "-Xmx2g") for pattern in patterns)
+
+    def test_what_it_writes_and_what_it_runs_are_apart(self, product: str) -> None:
+        install = products.product_data(product)["install"]
+        working = {entry["path"] for entry in install["working_dirs"]}
+        assert not working & {entry["path"] for entry in install.get("code_dirs") or []}
+
+
+class TestConfluence:
+    def test_folders_it_writes(self) -> None:
+        paths = [entry["path"] for entry in products.product_data("confluence")["install"]["working_dirs"]]
+        assert paths == ["logs", "temp", "work", "conf/Catalina"]
+
+    @pytest.mark.parametrize(
+        ("product", "argument", "dangerous"),
+        [
+            ("confluence", "-Dpassword.confirmation.disabled=true", True),
+            ("confluence", "-Dpassword.confirmation.disabled=false", False),
+            ("confluence", "-Dconfluence.cluster.authentication.enabled=false", True),
+            ("confluence", "-Dopensearch.password=********", True),
+            ("confluence", "-Dopensearch.username=admin", False),
+            ("confluence_synchrony", "-Dsynchrony.database.password=********", True),
+            ("confluence_synchrony", "-Dsynchrony.database.username=confluence", False),
+            ("confluence_synchrony", "-Djwt.private.key=********", True),
+            ("confluence_synchrony", "-Djwt.public.key=abc", False),
+            ("confluence_synchrony", "-Dcluster.join.type=multicast", True),
+            ("confluence_synchrony", "-Dcluster.join.type=tcpip", False),
+        ],
+    )
+    def test_dangerous_arguments(self, product: str, argument: str, dangerous: bool) -> None:
+        patterns = [entry["match"] for entry in products.product_data(product)["jvm"]["dangerous"]]
+        assert any(re.fullmatch(pattern, argument) for pattern in patterns) == dangerous
+
+
+class TestCrowd:
+    def test_folders_it_writes(self) -> None:
+        paths = [entry["path"] for entry in products.product_data("crowd")["install"]["working_dirs"]]
+        assert paths == ["apache-tomcat/logs", "apache-tomcat/temp", "apache-tomcat/work", "database"]
+
+    @pytest.mark.parametrize(
+        ("value", "dangerous"),
+        [("DEBUG", True), (" debug, crowdlog", True), ("INFO", False), ("INFO, DEBUGGER", False)],
+    )
+    def test_logging_that_leaks_passwords(self, value: str, dangerous: bool) -> None:
+        (entry,) = products.product_data("crowd")["jvm"]["dangerous_properties"]
+        assert bool(re.fullmatch(entry["match"], value)) == dangerous
 
 
 class TestBitbucketAndBamboo:
@@ -296,15 +367,6 @@ class TestBitbucketAndBamboo:
     def test_dangerous_arguments(self, product: str, argument: str, dangerous: bool) -> None:
         patterns = [entry["match"] for entry in products.product_data(product)["jvm"]["dangerous"]]
         assert any(re.fullmatch(pattern, argument) for pattern in patterns) == dangerous
-
-    def test_one_expression_against_the_flaw_of_all_products(self) -> None:
-        patterns = {
-            name: data["web"]["deny_pattern"]["value"]
-            for name, data in products.load_products().items()
-            if "web" in data
-        }
-        assert {"jira", "bitbucket", "bamboo"} <= set(patterns)
-        assert len(set(patterns.values())) == 1
 
     @pytest.mark.parametrize(
         ("product", "versions"),
