@@ -4,8 +4,9 @@
 cd "$(dirname "$(readlink -f "$0")")" || exit 1
 pid_file=./bamboo-agent.pid
 
+# The number may be another process's after a reboot.
 running() {
-    [ -r "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2>/dev/null
+    [ -r "$pid_file" ] && grep -qs wrapper.sh "/proc/$(cat "$pid_file")/cmdline"
 }
 
 start() {
