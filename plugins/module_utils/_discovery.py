@@ -798,8 +798,8 @@ class Instance:
             element for element in contexts if element.get("docBase", "").rstrip("/").endswith(web_root.split("/")[-1])
         ]
         if named or contexts:
-            context = self._placeholders((named or contexts)[0].get("path", ""))
-            result["context_path"] = None if context is None else _context_path(context)
+            below = self._placeholders((named or contexts)[0].get("path", ""))
+            result["context_path"] = None if below is None else _context_path(below)
         else:
             # The context has a file of its own, named after the path.
             result["context_path"] = self.product["http"].get("default_context_path")

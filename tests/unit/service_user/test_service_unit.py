@@ -498,6 +498,7 @@ def test_product_whose_work_needs_a_weaker_sandbox(host: Any, live: Path) -> Non
     judge(host)
     text = live.read_text()
     assert "PrivateTmp=no\n" in text
+    assert text.split("ReadWritePaths=\n")[1].split("\n")[0].endswith(" -/tmp -/var/tmp")
     assert "SystemCallFilter" not in text
     assert "RestrictSUIDSGID" not in text
     assert "NoNewPrivileges=yes\n" in text
