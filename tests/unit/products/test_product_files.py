@@ -367,15 +367,6 @@ class TestBitbucketAndBamboo:
         patterns = [entry["match"] for entry in products.product_data(product)["jvm"]["dangerous"]]
         assert any(re.fullmatch(pattern, argument) for pattern in patterns) == dangerous
 
-    def test_one_expression_against_the_flaw_of_all_products(self) -> None:
-        patterns = {
-            name: data["web"]["deny_pattern"]["value"]
-            for name, data in products.load_products().items()
-            if "web" in data
-        }
-        assert {"jira", "bitbucket", "bamboo"} <= set(patterns)
-        assert len(set(patterns.values())) == 1
-
     @pytest.mark.parametrize(
         ("product", "versions"),
         [
