@@ -960,6 +960,7 @@ class Instance:
         return {
             "name": self.declared.get("name"),
             "product": self.product["product"],
+            "part_of": self.product.get("part_of"),
             "version": version,
             "version_source": version_source,
             "install_dir": self.install,

@@ -139,6 +139,9 @@ dc_instances:
     product:
       description: The product.
       type: str
+    part_of:
+      description: The product of which this one is a service of its own.
+      type: str
     version:
       description: Its version.
       type: str

@@ -37,7 +37,7 @@ SETTINGS: dict[str, Any] = {
     # Builds of the agent need it; without this declaration it is reported, and left to a person.
     "atlassian_dc_service_user_groups": ["docker"],
 }
-UNITS = "cd /etc/systemd/system; ls *.service"
+UNITS = "find /etc/systemd/system -maxdepth 1 -type f -name '*.service' -printf '%f '"
 Row = Callable[[str, str, str, bool], None]
 Key = tuple[str, str | None]
 

@@ -508,6 +508,15 @@ def test_a_product_with_a_full_disk_is_not_restarted(host: Any, staged: Path, mo
     assert not staged.exists()
 
 
+@pytest.mark.parametrize(("folder", "writable"), [("/srv/wiki/logs", True), ("/srv/wiki", False), ("/", False)])
+def test_part_that_logs_where_another_product_writes(host: Any, staged: Path, folder: str, writable: bool) -> None:
+    host.unit["WorkingDirectory"] = folder
+    host.process(confined=False, uid=0)
+    judge(host, instances=[host.instance, {"name": "wiki", "working_dirs": ["/srv/wiki/logs"]}])
+    paths = [line.partition("=")[2] for line in staged.read_text().splitlines() if line.startswith("ReadWritePaths=")]
+    assert (f"-{folder}" in paths[-1].split()) is writable
+
+
 def test_product_whose_work_needs_a_weaker_sandbox(host: Any, live: Path) -> None:
     host.instance["sandbox"] = {"PrivateTmp": "no", "SystemCallFilter": None, "RestrictSUIDSGID": None}
     host.unit["ActiveState"] = "inactive"
