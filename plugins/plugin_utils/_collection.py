@@ -15,6 +15,7 @@ COLLECTION = "atlassian_dc.hardening"
 PREFIX = "atlassian_dc_"
 """Every variable of the collection starts with this."""
 
+ALLOW_UNSUPPORTED_PLATFORM = PREFIX + "allow_unsupported_platform"
 ATTESTATIONS_FILE = PREFIX + "attestations_file"
 REPORT_DIR = PREFIX + "report_dir"
 SKIP_CONTROLS = PREFIX + "skip_controls"
