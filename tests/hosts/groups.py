@@ -343,10 +343,9 @@ class Group:
         self._wait_for_ssh(host)
         ssh = time.monotonic() - started
         say(f"    {host.name}: systemd running after {systemd:.1f} s, SSH at {host.address} after {ssh:.1f} s")
-        ready = self.images.ready_check(host.image)
-        if ready:
+        for ready in self.images.ready_checks(host.image):
             self._wait_for_page(host, ready["port"], ready["path"], ready["text"])
-            say(f"    {host.name}: {host.image} answers after {time.monotonic() - started:.1f} s")
+            say(f"    {host.name}: port {ready['port']} answers after {time.monotonic() - started:.1f} s")
 
     def _wait_for_systemd(self, host: Host) -> None:
         container = self.container(host.name)

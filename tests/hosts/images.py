@@ -296,7 +296,7 @@ class Images:
         lines = ["set -e"]
         if packages:
             lines += [f"{apt_get} update", f"{apt_get} install -y --no-install-recommends {' '.join(packages)}"]
-        lines += ["cd /usr/local/src", *recipe.get("run", [])]
+        lines += ["cd /usr/local/src", *recipe.get("run", []), *self.recipes[recipe["from"]].get("finish", [])]
         lines += [
             "cd /",
             "rm -rf /usr/local/src/* /var/lib/apt/lists/* /var/cache/apt/*.bin",
@@ -336,7 +336,7 @@ class Images:
                 str(context),
             )
 
-    def ready_check(self, image: str) -> dict[str, Any] | None:
-        """Return the page that tells that the software of an image is up, if it has one."""
-        ready: dict[str, Any] | None = self.recipes[image].get("ready")
+    def ready_checks(self, image: str) -> list[dict[str, Any]]:
+        """Return the pages that tell that the software of an image is up."""
+        ready: list[dict[str, Any]] = self.recipes[image].get("ready", [])
         return ready

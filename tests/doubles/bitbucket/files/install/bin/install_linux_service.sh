@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+echo "This stand-in has a unit already."

@@ -1,0 +1,6 @@
+# shellcheck shell=sh
+# START INSTALLER MAGIC ! DO NOT EDIT !
+CONF_USER="@USER_FILE_USER@" ##
+# END INSTALLER MAGIC ! DO NOT EDIT !
+
+export CONF_USER
