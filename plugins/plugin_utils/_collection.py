@@ -16,6 +16,7 @@ PREFIX = "atlassian_dc_"
 """Every variable of the collection starts with this."""
 
 ATTESTATIONS_FILE = PREFIX + "attestations_file"
+CLUSTER_PEERS = PREFIX + "cluster_peers"
 REPORT_DIR = PREFIX + "report_dir"
 SKIP_CONTROLS = PREFIX + "skip_controls"
 WAIVERS_FILE = PREFIX + "waivers_file"
