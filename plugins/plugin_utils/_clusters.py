@@ -77,14 +77,16 @@ def shared_homes(host: str, batch: Sequence[str], found: Mapping[str, Iterable[I
     result: dict[str, dict[str, str]] = {}
     nodes = clusters(found)
     for instance in found.get(host, ()):
-        path = instance.get("shared_home_dir")
+        path, number = instance.get("shared_home_dir"), instance.get("shared_home_id")
         same = [
             node for node in nodes.get(cluster_id(instance) or "", ()) if node.instance.get("shared_home_dir") == path
         ]
         if not path or all(node.host == host for node in same):
             continue
         about = {}
-        judge = next((name for name in batch if any(node.host == name for node in same)), host)
+        # Where it is not mounted, a folder of the host's own is in its place.
+        common = {node.host for node in same if number is not None and node.instance.get("shared_home_id") == number}
+        judge = next((name for name in batch if name in common), host)
         if judge != host:
             about["judge"] = judge
         held = [f"{node.host}: {why}" for node in same if node.host != host and (why := hold_reason(node.instance))]
@@ -180,7 +182,13 @@ def differences(nodes: Sequence[Node], matters: Mapping[str, Sequence[str]]) -> 
         return {label: str(value) if value else None for label, value in zip(labels, values, strict=True)}
 
     compare("version", fact("version"))
-    compare("place of the shared home", fact("shared_home_dir"))
+    places = fact("shared_home_dir")
+    compare("place of the shared home", places)
+    numbers = {label: node.instance.get("shared_home_id") for label, node in zip(labels, nodes, strict=True)}
+    if len(set(places.values())) == 1 and None not in places.values() and len(set(numbers.values())) > 1:
+        told.append(
+            f"the folder at {places[labels[0]]}: it is not the same on {', '.join(labels)}; is it mounted on all?"
+        )
     arguments: dict[str, set[str]] = {}
     for label, node in zip(labels, nodes, strict=True):
         patterns = [re.compile(pattern) for pattern in matters.get(str(node.instance.get("product")), ())]

@@ -38,6 +38,7 @@ def node(cluster: str | None = "jira-1", **more: Any) -> dict[str, Any]:
         "install_dir": "/opt/jira",
         "home_dir": "/var/jira",
         "shared_home_dir": SHARED,
+        "shared_home_id": 77,
         "service_account": "jira",
         "running": True,
         "running_uid": 0,
@@ -82,10 +83,23 @@ class TestSharedHome:
         assert self.of("n3", ("n3",)) == {}
 
     @pytest.mark.parametrize(
-        "other", [node("jira-2"), node(None), node(shared_home_dir="/mnt/else"), node(shared_home_dir=None)]
+        "other",
+        [
+            node("jira-2"),
+            node(None),
+            node(shared_home_dir="/mnt/else"),
+            node(shared_home_dir=None),
+            node(shared_home_id=78),
+            node(shared_home_id=None),
+        ],
     )
     def test_nothing_is_left_to_who_does_not_have_it(self, other: dict[str, Any]) -> None:
         assert self.of("n2", n1=other) == {}
+        assert self.of("n3", n1=other) == {"jira": {"judge": "n2"}}
+
+    def test_folders_that_nobody_mounts_are_judged_on_each_node(self) -> None:
+        local = dict.fromkeys(self.HOSTS, node(shared_home_id=None))
+        assert [self.of(host, **local) for host in self.HOSTS] == [{}, {}, {}]
 
     def test_two_nodes_on_one_host_judge_it_themselves(self) -> None:
         assert shared_homes("n1", ["n1"], {"n1": [node(), node(name="jira-b")]}) == {}
@@ -195,6 +209,13 @@ class TestOtherDifferences:
         assert differences(nodes, {}) == [
             "version: n1 10.3.15, n2 10.3.12",
             f"place of the shared home: n1 {SHARED}, n2 /mnt/x",
+        ]
+
+    @pytest.mark.parametrize("number", [78, None])
+    def test_a_shared_home_that_is_not_mounted_everywhere(self, number: int | None) -> None:
+        nodes = [Node("n1", node()), Node("n2", node()), Node("n3", node(shared_home_id=number))]
+        assert differences(nodes, {}) == [
+            f"the folder at {SHARED}: it is not the same on n1, n2, n3; is it mounted on all?"
         ]
 
     def test_arguments_that_matter(self) -> None:
