@@ -40,6 +40,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils import _led
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import (
     ATTESTATIONS_FILE,
+    CLUSTER_PEERS,
     COLLECTION,
     REPORT_DIR,
     SKIP_CONTROLS,
@@ -69,7 +70,8 @@ PREFLIGHT = f"{COLLECTION}.preflight"
 GATE = f"{COLLECTION}.gate"
 ROLLBACK = f"{COLLECTION}.rollback"
 TAKE_BACK = f"ansible-playbook -i INVENTORY {ROLLBACK}"
-SETTINGS = (REPORT_DIR, SKIP_CONTROLS, WAIVERS_FILE, ATTESTATIONS_FILE)
+ADDRESS = "ansible_host"
+SETTINGS = (REPORT_DIR, SKIP_CONTROLS, WAIVERS_FILE, ATTESTATIONS_FILE, CLUSTER_PEERS, ADDRESS)
 
 NEVER_EVIDENCE = frozenset(
     (
@@ -136,8 +138,14 @@ class CallbackModule(CallbackBase):
             record.groups = tuple(group.name for group in host.get_groups())
             settings = self._resolve(manager.get_vars(play=play, host=host), play)
             record.skip_controls = frozenset(as_list(settings.get(SKIP_CONTROLS)))
+            record.addresses = (host.name, str(settings.get(ADDRESS, host.name)))
+            if CLUSTER_PEERS in settings:
+                record.peers = tuple(as_list(settings[CLUSTER_PEERS]))
             for name, value in settings.items():
                 self._settings.setdefault(name, value)
+        everywhere = manager._inventory.get_hosts(play.hosts, ignore_limits=True, ignore_restrictions=True)
+        named = {*self._ledger.hosts, *self._ledger.left_out}
+        self._ledger.left_out += [host.name for host in everywhere if host.name not in named]
         self._load_statements()
 
     def _load_statements(self) -> None:
@@ -182,6 +190,8 @@ class CallbackModule(CallbackBase):
         if "dc_instances" in data:
             facts = data.get("ansible_facts", {}).get("atlassian_dc", {})
             self._ledger.found(host, data["dc_instances"], facts.get("problems", ()))
+        if "dc_accounts" in data:
+            self._ledger.host(host).accounts = tuple(data["dc_accounts"])
         self._note_changes(host, result, task, data)
         self._record_all(host, result, task, data)
 

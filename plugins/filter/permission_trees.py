@@ -42,6 +42,13 @@ options:
     description: Also enter other file systems and network mounts below the trees.
     type: bool
     default: false
+  shared_homes:
+    description:
+      - What other nodes of a cluster mean for the shared homes of these instances, as the filter
+        P(atlassian_dc.hardening.shared_homes#filter) tells it.
+    type: dict
+    default: {}
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -71,11 +78,15 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils import _per
 
 
 def permission_trees(
-    instances: Any, readers: Any = None, exceptions: Any = None, cross_file_systems: bool = False
+    instances: Any,
+    readers: Any = None,
+    exceptions: Any = None,
+    cross_file_systems: bool = False,
+    shared_homes: Any = None,
 ) -> list[dict[str, Any]]:
     """Make the permission policy of the instances of a host."""
     try:
-        return _permission_trees.permission_trees(instances, readers, exceptions, cross_file_systems)
+        return _permission_trees.permission_trees(instances, readers, exceptions, cross_file_systems, shared_homes)
     except _permission_trees.SettingsError as exc:
         raise AnsibleFilterError(f"permission_trees: {exc}") from exc
 

@@ -873,6 +873,16 @@ class Instance:
             "shared_home": self.shared_home,
         }
 
+    def _shared_home_id(self) -> int | None:
+        """Return by what nodes tell that they have the same folder, None where it cannot be a common one.
+
+        All hosts that mount a file system know a folder by the same number. One on the host's root file system is its
+        own, as when the shared home is not mounted.
+        """
+        folder = self.host.stat(self.shared_home) if self.shared_home else None
+        root = self.host.stat("/")
+        return None if folder is None or root is None or folder.st_dev == root.st_dev else folder.st_ino
+
     # -- folders -------------------------------------------------------------------------------------------------------
     def _base(self, tree: str) -> str | None:
         if tree == "install":
@@ -968,6 +978,7 @@ class Instance:
             "home_dir": self.home,
             "home_source": self.home_source if self.home else None,
             "shared_home_dir": self.shared_home,
+            "shared_home_id": self._shared_home_id(),
             "unit": self.unit.name if self.unit else None,
             "unit_path": self.unit.path if self.unit else None,
             "init_script": None

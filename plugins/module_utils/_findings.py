@@ -69,8 +69,18 @@ class Findings:
         reason: str = "",
         proof: Iterable[Evidence] = (),
         pending: str | None = None,
+        elsewhere: str | None = None,
     ) -> None:
         """Add a finding as it is, unless its control was not selected.
+
+        Args:
+            control: id of the control.
+            instance: name of the instance, None for controls of the host.
+            status: one of `STATUSES`.
+            reason: one plain line; only a pass needs none.
+            proof: what is not as expected.
+            pending: what has to happen before a repair is live.
+            elsewhere: the host that judges a part of it, without which this is no pass.
 
         Raises:
             ValueError: the finding breaks a rule of the report (unknown status, missing reason or evidence).
@@ -96,6 +106,7 @@ class Findings:
                 "reason": reason,
                 "evidence": items,
                 "pending": pending,
+                **({"elsewhere": elsewhere} if elsewhere else {}),
             }
         )
 
@@ -107,6 +118,7 @@ class Findings:
         reason: str,
         repaired: bool = False,
         pending: str | None = None,
+        elsewhere: str | None = None,
     ) -> None:
         """Add ``pass`` where nothing drifts, else ``fail``, or ``fixed`` when this run has put it right and it is live.
 
@@ -117,12 +129,13 @@ class Findings:
             reason: one plain line, used when something drifts.
             repaired: the caller changed it in this run; never believed in check mode or while something is pending.
             pending: what has to happen before the repair is live.
+            elsewhere: the host that judges a part of it.
 
         """
         items = list(drift)
         if not items:
-            self.add(control, instance, "pass")
+            self.add(control, instance, "pass", elsewhere=elsewhere)
         elif repaired and not pending and not self.check_mode and self.enforces(control):
-            self.add(control, instance, "fixed", reason, items)
+            self.add(control, instance, "fixed", reason, items, elsewhere=elsewhere)
         else:
-            self.add(control, instance, "fail", reason, items, pending)
+            self.add(control, instance, "fail", reason, items, pending, elsewhere)

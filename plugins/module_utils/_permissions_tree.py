@@ -138,6 +138,9 @@ class Tally:
         self.unread_count = 0
         self.hold = ""
         self.absent = ""
+        self.elsewhere: tuple[str, str] | None = None
+        """What is judged on which other host."""
+        self.looked = False
 
     def add(self, key: tuple[int, str], path: str, expected: str, actual: str, repaired: bool) -> None:
         """Count a violation."""
@@ -160,6 +163,8 @@ class Tally:
             "unread_count": self.unread_count,
             "hold": self.hold,
             "absent": self.absent,
+            "elsewhere": self.elsewhere,
+            "looked": self.looked,
         }
 
     @classmethod
@@ -173,6 +178,8 @@ class Tally:
         tally.unread_count = data["unread_count"]
         tally.hold = data["hold"]
         tally.absent = data["absent"]
+        tally.elsewhere = tuple(data["elsewhere"]) if data["elsewhere"] else None
+        tally.looked = data["looked"]
         return tally
 
     def _unread_evidence(self) -> list[Evidence]:
@@ -190,13 +197,18 @@ class Tally:
         """Add the finding; a fault of the host is why changes were not made."""
         left = sum(samples.count for samples in self.left.values())
         total = left + sum(samples.count for samples in self.repaired.values())
+        what, host = self.elsewhere or ("", None)
+        judged_there = f"{what} is judged on {host}" if host else ""
         if not total:
             if self.unread_count:
-                findings.add(control, instance, "not_checked", self._unread_reason(), self._unread_evidence())
+                reason = "; ".join(filter(None, (self._unread_reason(), judged_there)))
+                findings.add(control, instance, "not_checked", reason, self._unread_evidence(), elsewhere=host)
             elif self.absent:
                 findings.add(control, instance, "not_applicable", self.absent)
+            elif host and not self.looked:
+                findings.add(control, instance, "not_applicable", f"{judged_there}, nothing else here", elsewhere=host)
             else:
-                findings.add(control, instance, "pass")
+                findings.add(control, instance, "pass", judged_there, elsewhere=host)
             return
         parts = []
         proof: list[Evidence] = []
@@ -220,7 +232,10 @@ class Tally:
         if self.unread_count:
             reason += f"; {self._unread_reason()}"
             proof += unread
-        findings.judge(control, instance, proof, reason, repaired=left == 0, pending=PENDING_RESTART if held else None)
+        if host:
+            reason += f"; {judged_there}"
+        pending = PENDING_RESTART if held else None
+        findings.judge(control, instance, proof, reason, repaired=left == 0, pending=pending, elsewhere=host)
 
 
 class Report:
@@ -305,6 +320,7 @@ class TreeCheck:
         self.cross: bool = bool(tree.get("cross_file_systems"))
         self.hold: str = tree.get("hold") or ""
         self.absent: str = tree.get("absent") or ""
+        self.elsewhere: str = tree.get("elsewhere") or ""
         self.exceptions: list[dict[str, Any]] = tree.get("exceptions") or []
         self.links: list[str] = tree.get("links") or []
         self.readers: list[dict[str, Any]] = tree.get("readers") or []
@@ -467,7 +483,11 @@ class TreeCheck:
             tally = self._tally(control)
             tally.hold = tally.hold or self.hold
             tally.absent = tally.absent or self.absent
-        if not controls or self.absent:
+            if self.elsewhere:
+                tally.elsewhere = (f"{self.name} {printable(self.path or '')}".strip(), self.elsewhere)
+            elif not self.absent:
+                tally.looked = True
+        if not controls or self.absent or self.elsewhere:
             return
         if not self.path:
             self._left_out("not known on this host")

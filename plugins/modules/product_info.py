@@ -194,6 +194,11 @@ dc_instances:
     shared_home_dir:
       description: The shared home directory, of a cluster or below the home.
       type: str
+    shared_home_id:
+      description:
+        - Number of the shared home in its file system, the same on all nodes that mount it. Null where it lies on the
+          root file system of the host, and so is no common one.
+      type: int
     unit:
       description: The systemd unit that starts it, one generated from an init script included.
       type: str

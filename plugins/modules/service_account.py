@@ -86,6 +86,14 @@ dc_changes:
   returned: always
   type: list
   elements: dict
+dc_accounts:
+  description:
+    - The service accounts as they are in the end, so that the nodes of a cluster can be compared. C(group) is the
+      primary group. The numbers are null where there is no such account.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{name: jira, uid: 998, group: jira, gid: 998}]
 restart_pending:
   description:
     - Names of the instances whose product has to be restarted before a change of this run is live.
@@ -636,6 +644,16 @@ class ServiceAccounts:
 
     # ---- the host ----------------------------------------------------------------------------
 
+    def told(self) -> list[dict[str, Any]]:
+        """Return the service accounts as they are now."""
+        result = []
+        for name in unique_instances(self.params["instances"]):
+            account = self.database.account(name) or self._from_directory(name)
+            numbers = {"uid": account.uid, "gid": account.gid} if account else {"uid": None, "gid": None}
+            group = self.database.group_name(account.gid) if account else None
+            result.append({"name": name, "group": group, **numbers})
+        return result
+
     def _shared(self, names: list[str]) -> None:
         if not names:
             self.findings.add("DC-USR-05", None, "not_applicable", "no product was found on this host")
@@ -673,7 +691,12 @@ def main() -> None:
     changes = Changes.of(module)
     accounts = ServiceAccounts(module.params, findings, changes, module.run_command)
     accounts.run()
-    changes.exit(module, dc_findings=findings.results, restart_pending=sorted(set(accounts.restart_pending)))
+    changes.exit(
+        module,
+        dc_findings=findings.results,
+        dc_accounts=accounts.told(),
+        restart_pending=sorted(set(accounts.restart_pending)),
+    )
 
 
 if __name__ == "__main__":

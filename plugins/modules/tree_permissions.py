@@ -210,6 +210,12 @@ options:
             reason, unless another tree of the instance violates them.
         type: str
         version_added: 0.2.0
+      elsewhere:
+        description:
+          - Name of the host that judges the tree for this one, such as the shared home of a cluster.
+          - It is not looked at here. Findings of the controls of its rules say so (C(elsewhere) of RV(dc_findings)).
+        type: str
+        version_added: 0.2.0
   listed_changes:
     description:
       - Most changes listed one by one in RV(dc_changes). All are counted. The diff shows the first 50 of each control
@@ -249,7 +255,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 dc_findings:
-  description: One finding per control and instance.
+  description:
+    - One finding per control and instance. C(elsewhere) is the host that judges a part of it, where there is one.
   returned: always
   type: list
   elements: dict
@@ -349,6 +356,7 @@ TREE = {
     "recurse": {"type": "bool", "default": True},
     "required": {"type": "bool", "default": True},
     "absent": {"type": "str"},
+    "elsewhere": {"type": "str"},
 }
 
 

@@ -17,6 +17,7 @@ PREFIX = "atlassian_dc_"
 
 ALLOW_UNSUPPORTED_PLATFORM = PREFIX + "allow_unsupported_platform"
 ATTESTATIONS_FILE = PREFIX + "attestations_file"
+CLUSTER_PEERS = PREFIX + "cluster_peers"
 REPORT_DIR = PREFIX + "report_dir"
 SKIP_CONTROLS = PREFIX + "skip_controls"
 WAIVERS_FILE = PREFIX + "waivers_file"

@@ -12,14 +12,25 @@ from __future__ import annotations
 import datetime
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import Catalogue, Control
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._clusters import (
+    SAME_NUMBERS,
+    Node,
+    cluster_id,
+    cluster_key,
+    clusters,
+    compare_accounts,
+    declared,
+    differences,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import (
     collection_version,
     existing_roles,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import jvm_switches
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._statements import (
     EXPIRY_WARNING_DAYS,
     Attestation,
@@ -52,6 +63,8 @@ class Judgement:
     reason: str = ""
     evidence: tuple[Mapping[str, str], ...] = ()
     pending: str | None = None
+    elsewhere: str | None = None
+    """The host that judges a part of it."""
 
     def __post_init__(self) -> None:
         """Hold every judgement to the rules of the report, wherever it comes from."""
@@ -74,6 +87,7 @@ def combine(judgements: Sequence[Judgement]) -> Judgement:
         "; ".join(dict.fromkeys(parts)),
         tuple({tuple(sorted(item.items())): item for judgement in same for item in judgement.evidence}.values()),
         next((judgement.pending for judgement in same if judgement.pending), None),
+        next((judgement.elsewhere for judgement in judgements if judgement.elsewhere), None),
     )
 
 
@@ -89,6 +103,12 @@ class HostRecord:
     discovered: bool = False
     instances: list[dict[str, Any]] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
+    addresses: tuple[str, ...] = ()
+    """Its name and its address in the inventory."""
+    peers: tuple[str, ...] | None = None
+    """The other nodes of its clusters as declared, None when nothing is."""
+    accounts: tuple[Mapping[str, Any], ...] | None = None
+    """Its service accounts, None when they were not looked at."""
     judgements: dict[tuple[str, str | None], dict[str, list[Judgement]]] = field(default_factory=dict)
     planned: dict[str, set[str]] = field(default_factory=dict)
     """Names of the tasks that judge a control on this host, each perhaps only a part of it."""
@@ -117,8 +137,10 @@ class HostRecord:
         earlier = sources.get(source, [])
         waiting = [known for known in earlier if known.pending]
         if waiting and judgement.status == "pass":
-            judgement = Judgement("fixed", waiting[0].reason, waiting[0].evidence)
-        sources[source] = [known for known in earlier if not known.pending] + [judgement]
+            judgement = Judgement("fixed", waiting[0].reason, waiting[0].evidence, elsewhere=judgement.elsewhere)
+        # What was left to another host before is looked at here now, or left to it again.
+        kept = [replace(known, elsewhere=None) for known in earlier if not known.pending]
+        sources[source] = [*kept, judgement]
 
     def judged(self, control: str, instance: str | None) -> Judgement | None:
         """Return what all sources together say about a control, None if none has judged it."""
@@ -137,6 +159,7 @@ class HostRecord:
             "not_checked",
             f"the run ended on this host before task '{missing[0]}' judged its part: {ended}{done}",
             judgement.evidence,
+            elsewhere=judgement.elsewhere,
         )
 
 
@@ -161,6 +184,8 @@ class Ledger:
         self.waivers: tuple[Waiver, ...] = ()
         self.attestations: tuple[Attestation, ...] = ()
         self.messages: list[str] = []
+        self.left_out: list[str] = []
+        """Hosts that ``--limit`` leaves out."""
 
     def host(self, name: str) -> HostRecord:
         """Return the record of a targeted host, in the order hosts were first named."""
@@ -193,6 +218,7 @@ class Ledger:
                         for item in finding.get("evidence") or ()
                     ),
                     finding.get("pending"),
+                    finding.get("elsewhere"),
                 )
             except ValueError as exc:
                 judgement = Judgement("error", f"the check returned an unusable finding: {exc}")
@@ -212,6 +238,79 @@ class Ledger:
         """Record that the task judging these controls failed: nothing is known about them on any instance."""
         for control in controls:
             self.changed(host, control, None, Judgement("error", reason), source)
+
+    # -- clusters ----------------------------------------------------------------------------------------------
+
+    @property
+    def _clusters(self) -> dict[str, list[Node]]:
+        """The nodes of each cluster in this run."""
+        return clusters({record.name: record.instances for record in self.hosts.values()})
+
+    def _with_other_nodes(
+        self, record: HostRecord, control: Control, instance: Mapping[str, Any] | None, judgement: Judgement
+    ) -> Judgement:
+        """Add to a judgement what the other nodes of a cluster mean for it."""
+        if judgement.elsewhere and instance is not None:
+            return self._with_part_elsewhere(control, cluster_key(record.name, instance), judgement)
+        if control.id == SAME_NUMBERS and record.accounts is not None:
+            return combine([judgement, *self._numbers(record)])
+        return judgement
+
+    def _with_part_elsewhere(self, control: Control, cluster: str, judgement: Judgement) -> Judgement:
+        """Call nothing right of which another host was to judge a part and did not."""
+        other = self.host(str(judgement.elsewhere))
+        names = [item["name"] for item in other.instances if cluster_key(other.name, item) == cluster]
+        theirs = next((found for name in names if (found := other.judged(control.id, name))), None)
+        if judgement.status not in ("pass", "fixed", "not_applicable"):
+            return judgement
+        if theirs is not None and theirs.status not in ("error", "not_checked"):
+            return judgement
+        why = self._why_not_checked(other, control) if theirs is None else theirs.reason
+        reason = f"{judgement.reason}, where it was not: {why}"
+        return Judgement("not_checked", reason, judgement.evidence)
+
+    def _numbers(self, record: HostRecord) -> list[Judgement]:
+        """Judge whether the nodes of a host's clusters have the same service accounts."""
+        accounts = {name: known.accounts or () for name, known in self.hosts.items()}
+        silent = [
+            f"{other.name} may be a node and was not reached"
+            for other in self.hosts.values()
+            if not other.discovered and declared(other.addresses, record.peers)
+        ]
+        found = []
+        for nodes in self._clusters.values():
+            others = [node for node in nodes if node.host != record.name]
+            for node in nodes:
+                if node.host != record.name:
+                    continue
+                compared = compare_accounts(node, others, accounts)
+                if compared.differing:
+                    told = "; ".join(f"{item['what']} differ ({item['actual']})" for item in compared.differing[:2])
+                    more = f" and {len(compared.differing) - 2} more" if len(compared.differing) > 2 else ""
+                    reason = f"{told}{more}: the shared home knows accounts by number"
+                    found.append(Judgement("fail", reason, compared.differing))
+                unknown = [*(compared.unknown if others else ()), *silent]
+                if unknown:
+                    reason = f"not compared with all nodes of the cluster: {'; '.join(unknown)}"
+                    found.append(Judgement("not_checked", reason))
+        return found
+
+    def _cluster_messages(self) -> list[str]:
+        """Say what differs between nodes and belongs to no control, and which nodes were not compared."""
+        messages = []
+        for cluster, nodes in self._clusters.items():
+            names = f"cluster {cluster} ({', '.join(dict.fromkeys(node.host for node in nodes))})"
+            messages += [f"{names}: nodes differ in {difference}" for difference in differences(nodes, jvm_switches())]
+            peers = self.hosts[nodes[0].host].peers
+            here = {address for record in self.hosts.values() for address in record.addresses}
+            missing = self.left_out if peers is None else [peer for peer in peers if peer not in here]
+            if missing:
+                more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+                why = (
+                    "left out by --limit, perhaps nodes too" if peers is None else "declared as nodes, not in this run"
+                )
+                messages.append(f"{names}: not compared with {', '.join(missing[:5])}{more} ({why})")
+        return messages
 
     # -- judging -----------------------------------------------------------------------------------------------
 
@@ -273,6 +372,8 @@ class Ledger:
     ) -> dict[str, Any]:
         name = None if instance is None else instance["name"]
         judged = record.judged(control.id, name)
+        if judged:
+            judged = self._with_other_nodes(record, control, instance, judged)
         entry: dict[str, Any] = {
             "id": control.id,
             "scope": control.scope,
@@ -396,8 +497,7 @@ class Ledger:
                 "reachable": record.unreachable is None,
                 "duration_seconds": round(seconds, 1),
                 "instances": [
-                    {fact: instance.get(fact) for fact in INSTANCE_FACTS}
-                    | {"cluster": (instance.get("cluster") or {}).get("id")}
+                    {fact: instance.get(fact) for fact in INSTANCE_FACTS} | {"cluster": cluster_id(instance)}
                     for instance in record.instances
                 ],
                 "controls": self._controls(record, judges, today),
@@ -436,20 +536,13 @@ class Ledger:
             "messages": self.stopped
             + failures
             + problems
+            + self._cluster_messages()
             + self.messages
             + strays
             + self._statement_messages(entries, today),
             "hosts": hosts,
             "summary": summarise(entry["status"] for _host, entry in entries),
         }
-
-
-def cluster_key(host: str, instance: Mapping[str, Any]) -> str:
-    """Return what identifies the cluster of an instance; a standalone one is a cluster of its own."""
-    cluster = instance.get("cluster")
-    if cluster and cluster.get("id"):
-        return f"cluster {cluster['id']}"
-    return f"{host} {instance['name']}"
 
 
 def summarise(statuses: Iterable[str]) -> dict[str, Any]:

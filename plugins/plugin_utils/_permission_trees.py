@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+SHARED_HOME = "shared home"
 
 INSTALL = "DC-DIR-01"
 WORKING = "DC-DIR-02"
@@ -89,6 +91,17 @@ def _both(relative: str) -> list[str]:
     return [relative or ".", _join(relative, "**")]
 
 
+def hold_reason(instance: Mapping[str, Any]) -> str | None:
+    """Return why nothing of an instance may change owner before it is restarted, None when it may."""
+    uid = instance.get("running_uid")
+    user = instance.get("running_user")
+    account = instance.get("service_account")
+    if not instance.get("running") or uid in (None, 0) or user == account:
+        return None
+    remedy = f"it has to be restarted as {account} first"
+    return f"{instance['name']} runs as {user} and would lose access to its files; {remedy}"
+
+
 class _Root:
     """A folder with a policy of its own: the install tree, a home, or a folder of a home that lies elsewhere."""
 
@@ -105,8 +118,9 @@ def _paths(values: Any) -> list[str]:
 class _Instance:
     """Builds the trees of one instance."""
 
-    def __init__(self, instance: dict[str, Any]) -> None:
+    def __init__(self, instance: dict[str, Any], shared: Mapping[str, str]) -> None:
         self.instance = instance
+        self.shared = shared
         self.name: str = instance["name"]
         self.account: str | None = instance.get("service_account")
         self.group: str | None = instance.get("service_group") or self.account
@@ -120,6 +134,7 @@ class _Instance:
         self.scratch = _paths(instance.get("scratch_dirs"))
         self.web_root: str | None = instance.get("web_root")
         self.roots = self._roots()
+        self.shared_home = next((root for root in self.roots if root.name == SHARED_HOME), None)
 
     def _roots(self) -> list[_Root]:
         """Return the folders with a policy of their own, each once.
@@ -134,7 +149,7 @@ class _Instance:
 
         add("install", "install tree", None if self.self_contained else self.install)
         add("home", "home", self.home)
-        add("home", "shared home", self.instance.get("shared_home_dir"))
+        add("home", SHARED_HOME, self.instance.get("shared_home_dir"))
         for kind, name, paths in (("working", "working folder", self.working), ("log", "log folder", self.logs)):
             for path in paths:
                 if all(below(path, root.path) is None for root in found):
@@ -263,16 +278,13 @@ class _Instance:
         shipped = [_join(prefix, f"WEB-INF/classes/{name}") for name in secrets if not name.endswith(".*")]
         return {"control": ARCHIVES, "paths": paths, "except": shipped}
 
-    def _hold(self) -> str | None:
-        """Return why nothing may change before a restart, None when it may."""
-        uid = self.instance.get("running_uid")
-        user = self.instance.get("running_user")
-        if not self.instance.get("running") or uid in (None, 0) or user == self.account:
-            return None
-        return (
-            f"{self.name} runs as {user} and would lose access to its files; "
-            f"it has to be restarted as {self.account} first"
-        )
+    def _hold(self, path: str | None, recurse: bool) -> str | None:
+        """Return why nothing below a path may change now, None when it may."""
+        shared = self.shared_home.path if self.shared_home else None
+        inside = path and shared and below(path, shared) is not None
+        around = path and shared and recurse and below(shared, path) is not None
+        reasons = [hold_reason(self.instance), self.shared.get("hold") if inside or around else None]
+        return "; ".join(reason for reason in reasons if reason) or None
 
     def _tree(self, outer: _Root | None, name: str, **more: Any) -> dict[str, Any]:
         tree = {
@@ -281,7 +293,7 @@ class _Instance:
             "instance": self.name,
             "service_account": self.account,
             "service_group": self.group,
-            "hold": self._hold(),
+            "hold": self._hold(outer.path if outer else None, more.get("recurse", True)),
             **more,
         }
         return {key: value for key, value in tree.items() if value is not None}
@@ -327,9 +339,27 @@ class _Instance:
                     links=list(dict.fromkeys(links)),
                 )
             )
-        return result + self._elsewhere(outermost, covered) + self._unknown() + self._absent()
+        trees = result + self._small(outermost, covered) + self._unknown() + self._absent()
+        return self._without_shared_home(trees, self.shared["judge"]) if self.shared.get("judge") else trees
 
-    def _elsewhere(self, outermost: Sequence[_Root], covered: Sequence[str]) -> list[dict[str, Any]]:
+    def _without_shared_home(self, trees: list[dict[str, Any]], judge: str) -> list[dict[str, Any]]:
+        """Leave the shared home to the host that judges it for all nodes of the cluster."""
+        home = self.shared_home
+        if home is None:
+            return trees
+        kept = []
+        for tree in trees:
+            inside = below(home.path, tree["path"]) if tree.get("path") else None
+            if inside and tree.get("recurse", True):
+                tree["exceptions"] = [{"path": literal(inside), "reason": f"{SHARED_HOME}, judged on {judge}"}]
+            if not tree.get("path") or below(tree["path"], home.path) is None:
+                kept.append(tree)
+        archives = any(below(path, home.path) is not None for path in self.archive_dirs)
+        controls = [rule["control"] for rule in self._block(home, "")] + [TRAITS] + ([ARCHIVES] if archives else [])
+        rules = [{"control": control} for control in dict.fromkeys(controls)]
+        return [*kept, self._tree(home, home.name, rules=rules, elsewhere=judge, hold=None)]
+
+    def _small(self, outermost: Sequence[_Root], covered: Sequence[str]) -> list[dict[str, Any]]:
         """Return small trees for what lies in none of the others."""
         result = []
         for path in self.secrets:
@@ -495,7 +525,11 @@ def _reader_of(reader: dict[str, Any], path: str) -> dict[str, Any] | None:
 
 
 def permission_trees(
-    instances: Any, readers: Any = None, exceptions: Any = None, cross_file_systems: bool = False
+    instances: Any,
+    readers: Any = None,
+    exceptions: Any = None,
+    cross_file_systems: bool = False,
+    shared_homes: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the trees ``tree_permissions`` is to judge.
 
@@ -504,6 +538,7 @@ def permission_trees(
         readers: accounts that keep read access, each a ``user`` or ``group``; without ``paths``, all but secrets.
         exceptions: places to leave alone; each a ``path``, which may hold patterns, and a ``reason``.
         cross_file_systems: enter other file systems and network mounts.
+        shared_homes: what other nodes of a cluster mean for a shared home, by name of the instance.
 
     Raises:
         SettingsError: a setting that cannot be used.
@@ -513,7 +548,7 @@ def permission_trees(
     exceptions = _checked_exceptions(exceptions or [])
     if not isinstance(instances, list):
         raise SettingsError(f"instances must be a list, not {type(instances).__name__}")
-    policies = [_Instance(instance) for instance in instances]
+    policies = [_Instance(instance, (shared_homes or {}).get(instance["name"], {})) for instance in instances]
     covered = [root.path for policy in policies for root in policy.outermost()]
     trees = [tree for policy in policies for tree in policy.trees(covered)]
     scratch = [path for policy in policies for path in policy.scratch]
@@ -525,7 +560,7 @@ def permission_trees(
         tree["cross_file_systems"] = bool(cross_file_systems)
         if tree.get("rules"):
             tree["readers"] = [found for found in (_reader_of(reader, path) for reader in readers) if found]
-        left_out = []
+        left_out = tree.get("exceptions", [])
         for exception in exceptions:
             if below(path, exception["path"]) is not None:
                 left_out.append({"path": ".", "reason": exception["reason"]})

@@ -9,6 +9,7 @@ One file per product lies in ``meta/products``. Its form is described in ``docs/
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,14 @@ def discovery_products() -> list[dict[str, Any]]:
         {section: data[section] for section in DISCOVERY_SECTIONS if section in data}
         for data in (product_data(product) for product in sorted(load_products()))
     ]
+
+
+@functools.lru_cache(maxsize=1)
+def jvm_switches() -> dict[str, tuple[str, ...]]:
+    """Return by product the regular expressions of the arguments of its JVM that weaken or harden it."""
+    found = {}
+    for name in load_products():
+        jvm = product_data(name)["jvm"]
+        recommended = [re.escape(item["argument"]) for item in jvm.get("recommended") or []]
+        found[name] = (*(item["match"] for item in jvm.get("dangerous") or []), *recommended)
+    return found

@@ -81,6 +81,8 @@ class Group:
         self.key = self.dir / "id_ed25519"
         self.known_hosts = self.dir / "known_hosts"
         self.ssh_config = self.dir / "ssh_config"
+        # Where its hosts see one and the same folder, as nodes of a cluster do; empty: nowhere.
+        self.shared_path = ""
         # Sockets of kept SSH connections: under /run, as their path must be short.
         self.control_dir = self.podman.run_dir / hashlib.sha256(name.encode()).hexdigest()[:8]  # socket paths are short
 
@@ -240,6 +242,7 @@ class Group:
             f"--network={self.network}",
             f"--ip={host.address}",
             f"--label=atlassian-dc.group={self.name}",
+            *([f"--volume={self._shared()}:{self.shared_path}"] if self.shared_path else []),
             *(f"--add-host={other.name}:{other.address}" for other in known.values() if other.name != host.name),
             image,
             "/sbin/init",
@@ -251,6 +254,12 @@ class Group:
             if "already allocated" in message:
                 raise AddressTakenError(host.address)
             raise HostsError(f"{host.name} did not start: {message}")
+
+    def _shared(self) -> Path:
+        """Return the folder on this machine that the hosts have in common."""
+        folder = self.dir / "shared"
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def _files_for(self, host: Host) -> bytes:
         """Files every host gets before its first start, as an archive."""

@@ -61,6 +61,7 @@ class TestWhole:
             "home_dir": HOME,
             "home_source": PROPERTIES,
             "shared_home_dir": None,
+            "shared_home_id": None,
             "unit": "jira.service",
             "unit_path": "/etc/systemd/system/jira.service",
             "init_script": None,

@@ -463,3 +463,75 @@ def test_the_checkout_wins_over_an_installed_copy(playbook: Playbook) -> None:
     ).stdout
     assert "the old copy" not in listing
     assert "file_permissions" in listing
+
+
+CLUSTER = """
+- hosts: all
+  gather_facts: false
+  vars:
+    node:
+      name: jira
+      product: jira
+      service_account: jira
+      cluster: {id: jira-1}
+      shared_home_dir: /srv/shared
+      shared_home_id: 7
+  tasks:
+    - name: finds
+      fake:
+        returns:
+          dc_instances: ["{{ node }}"]
+          ansible_facts: {atlassian_dc: {instances: ["{{ node }}"]}}
+    - name: looks at accounts
+      fake:
+        returns:
+          dc_accounts: [{name: jira, uid: "{{ 998 if inventory_hostname == 'h1' else 1001 }}", group: jira, gid: 998}]
+          dc_findings: [{control: DC-USR-05, instance: null, status: pass}]
+      tags: DC-USR-05
+    - name: walks
+      fake:
+        returns:
+          dc_findings:
+            - control: DC-DIR-03
+              instance: jira
+              status: pass
+              reason: "{{ homes | string }}"
+              elsewhere: "{{ homes.jira.judge | default('') }}"
+      vars:
+        homes: >-
+          {{ hostvars | atlassian_dc.hardening.shared_homes(
+               inventory_hostname, ansible_play_batch, ansible_play_hosts_all) }}
+      when: inventory_hostname != skipped | default('')
+      tags: DC-DIR-03
+"""
+
+
+class TestClusters:
+    def test_nodes_are_compared_and_share_the_work(self, playbook: Playbook) -> None:
+        run = playbook.run(CLUSTER + GATE, limit="h1,h2")
+        assert run.code == 0, run.output
+        for host in ("h1", "h2"):
+            assert run.status("DC-USR-05", None, host) == "fail"
+            reason = run.entry("DC-USR-05", None, host)["reason"]
+            assert "h1: 998" in reason
+            assert "h2: 1001" in reason
+            assert run.status("DC-DIR-03", "jira", host) == "pass"
+        assert run.entry("DC-DIR-03", "jira", "h1")["reason"] == "{}"
+        assert run.entry("DC-DIR-03", "jira", "h2")["reason"] == "{'jira': {'judge': 'h1'}}"
+        assert run.report["messages"] == [
+            "cluster jira-1 (h1, h2): not compared with gone (left out by --limit, perhaps nodes too)"
+        ]
+
+    def test_what_the_other_host_did_not_judge_is_no_pass(self, playbook: Playbook) -> None:
+        run = playbook.run(CLUSTER + GATE, "-e", "skipped=h1", limit="h1,h2")
+        assert run.status("DC-DIR-03", "jira", "h2") == "not_checked"
+        assert "where it was not: no task of this playbook judged it" in run.entry("DC-DIR-03", "jira", "h2")["reason"]
+
+    @pytest.mark.parametrize(
+        ("peers", "status"), [("[gone]", "not_checked"), ("[127.0.0.1]", "not_checked"), ("[x]", "pass")]
+    )
+    def test_a_host_that_is_not_reached_counts_when_it_may_be_a_node(
+        self, playbook: Playbook, peers: str, status: str
+    ) -> None:
+        run = playbook.run(CLUSTER + GATE, "-e", f"{{atlassian_dc_cluster_peers: {peers}}}", limit="h1,gone")
+        assert run.status("DC-USR-05", None, "h1") == status

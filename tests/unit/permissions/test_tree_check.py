@@ -834,3 +834,22 @@ def test_bad_rules_are_refused_before_anything_changes(product: Product) -> None
     with pytest.raises(PolicyError, match="0640"):
         run_trees(trees)
     assert snapshot(product.root) == before
+
+
+# ---- what another host judges ------------------------------------------------------------------
+
+
+def test_what_another_host_judges_is_neither_walked_nor_a_pass_by_itself(product: Product) -> None:
+    rules = [{"control": "DC-DIR-03"}, {"control": "DC-DIR-04"}]
+    left = {"path": str(product.home), "name": "shared home", "instance": "jira", "rules": rules, "elsewhere": "n1"}
+    own = {"path": str(product.install), "name": "home", "instance": "jira", "rules": [{"control": "DC-DIR-03"}]}
+    before = snapshot(product.root)
+    result = run_trees([own, left])
+    assert snapshot(product.root) == before
+    words = f"shared home {product.home} is judged on n1"
+    assert (result["DC-DIR-03"]["status"], result["DC-DIR-03"]["reason"]) == ("pass", words)
+    assert (result["DC-DIR-04"]["status"], result["DC-DIR-04"]["reason"]) == (
+        "not_applicable",
+        f"{words}, nothing else here",
+    )
+    assert {finding["elsewhere"] for finding in (result["DC-DIR-03"], result["DC-DIR-04"])} == {"n1"}

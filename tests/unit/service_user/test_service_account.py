@@ -413,3 +413,13 @@ def test_others_with_the_same_uid(host: Any) -> None:
 def test_no_product(host: Any) -> None:
     found, _accounts = judge(host, instances=[])
     assert statuses(found) == {"DC-USR-05": "not_applicable"}
+
+
+def test_accounts_are_told_as_they_are_in_the_end(host: Any) -> None:
+    told = judge(host)[1].told()
+    assert [sorted(item) for item in told] == [["gid", "group", "name", "uid"]]
+    known = judge(host)[1].database.account("jira")
+    assert known is not None
+    assert (told[0]["uid"], told[0]["gid"], told[0]["group"]) == (known.uid, known.gid, "jira")
+    host.instance["service_account"] = "nobody-here"
+    assert judge(host, check_mode=True)[1].told() == [{"name": "nobody-here", "uid": None, "gid": None, "group": None}]
