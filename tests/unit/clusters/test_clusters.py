@@ -98,7 +98,7 @@ class TestSharedHome:
         assert self.of("n3", n1=other) == {"jira": {"judge": "n2"}}
 
     def test_folders_that_nobody_mounts_are_judged_on_each_node(self) -> None:
-        local = dict.fromkeys(self.HOSTS, node(shared_home_id=None))
+        local: dict[str, Any] = dict.fromkeys(self.HOSTS, node(shared_home_id=None))
         assert [self.of(host, **local) for host in self.HOSTS] == [{}, {}, {}]
 
     def test_two_nodes_on_one_host_judge_it_themselves(self) -> None:
