@@ -37,6 +37,8 @@ SETTINGS: dict[str, Any] = {
     # Builds of the agent need it; without this declaration it is reported, and left to a person.
     "atlassian_dc_service_user_groups": ["docker"],
 }
+UNKNOWN = {("DC-LOG-04", "confluence_synchrony")}
+"""What nobody can judge: where it logs is in no source."""
 UNITS = "find /etc/systemd/system -maxdepth 1 -type f -name '*.service' -printf '%f '"
 Row = Callable[[str, str, str, bool], None]
 Key = tuple[str, str | None]
@@ -206,7 +208,7 @@ def test_a_second_run_changes_nothing(story: Story, host: str, row: Row) -> None
 
 def test_all_enforced_controls_pass_in_the_end(story: Story, host: str, row: Row) -> None:
     wanted = {(entry["id"], entry["instance"]) for entry in story.last.entries(host) if entry["id"] in enforced()}
-    wanted -= keys(story.last, host, "not_applicable")
+    wanted -= keys(story.last, host, "not_applicable") | (UNKNOWN & keys(story.last, host, "not_checked"))
     passing = keys(story.last, host, "pass")
     row(
         f"{host}: enforced controls after hardening",
