@@ -4,6 +4,8 @@
 PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 /usr/bin/python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
 RUN = $(PYTHON) tests/run.py
+# The product of the demo.
+PRODUCT ?= jira
 
 .PHONY: help setup demo test lint unit versions molecule fidelity bench clean distclean python
 .DEFAULT_GOAL := help
@@ -20,8 +22,8 @@ python:
 setup: python ## Install system packages, the Python environment .venv and the images of the test hosts
 	@$(RUN) setup
 
-demo: python ## Audit an unhardened Jira on a test host, harden it, audit it again
-	@$(RUN) demo
+demo: python ## Audit an unhardened product on a test host (PRODUCT=jira), harden it, audit it again
+	@$(RUN) demo "$(PRODUCT)"
 
 test: python ## Run everything: lint, unit, versions, molecule, fidelity
 	@$(RUN) test

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+from demo import DEFAULT_PRODUCT, check_product
 from environments import CHECKOUT, RESULTS, Environment
 from hosts.podman import SYSTEM_PATH
 from hosts.progress import HostsError, fail, run_logged, say
@@ -28,7 +29,7 @@ COLLECTION = CHECKOUT / ".collections" / "ansible_collections" / "atlassian_dc" 
 HOSTS = [sys.executable, str(CHECKOUT / "tests" / "hosts" / "hosts.py")]
 # Two at a time: while one waits for its test hosts, the other computes.
 WORKERS = 2
-# Targets that are a script of their own, with one kind of host.
+# Targets that are a script of their own, with hosts of one image.
 SCRIPTS = {"demo": "tests/demo.py", "bench": "tests/bench/bench.py"}
 
 
@@ -244,9 +245,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     checks = all_checks()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", choices=["setup", "test", *checks, *SCRIPTS, "clean", "distclean"])
-    target = parser.parse_args(argv).target
+    parser.add_argument(
+        "product", nargs="?", default=DEFAULT_PRODUCT, help="product of the demo (default: %(default)s)"
+    )
+    arguments = parser.parse_args(argv)
+    target, product = arguments.target, arguments.product
     os.chdir(CHECKOUT)
     try:
+        check_product(product)
         if target == "clean":
             return clean()
         if target == "distclean":
@@ -255,8 +261,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             setup(images=None)
             return 0
         if target in SCRIPTS:
-            setup(images=["jira:bookworm"])
-            return subprocess.run([ENVIRONMENT.tool("python"), SCRIPTS[target]], check=False).returncode
+            setup(images=[f"{product}:bookworm"])
+            argv = [product] if target == "demo" else []
+            return subprocess.run([ENVIRONMENT.tool("python"), SCRIPTS[target], *argv], check=False).returncode
         chosen = list(itertools.chain.from_iterable(checks.values())) if target == "test" else checks[target]
         setup(images=None if any(check.needs_hosts for check in chosen) else ())
         return run_checks(chosen)

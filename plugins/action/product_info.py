@@ -9,6 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import COLLECTION
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._platforms import load_platforms
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import (
     ProductDataError,
     discovery_products,
@@ -16,13 +17,13 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products i
 
 
 class ActionModule(ActionBase):
-    """Hands the collection's product data to the module, which runs on the target and cannot read it there."""
+    """Hands the collection's data to the module, which runs on the target and cannot read it there."""
 
     _supports_check_mode = True
     _supports_async = False
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module with the product data added."""
+        """Run the module with the data added."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         if arguments.get("products") is None:
@@ -30,9 +31,12 @@ class ActionModule(ActionBase):
                 arguments["products"] = discovery_products()
             except ProductDataError as exc:
                 raise AnsibleActionFail(f"the collection's product data is broken: {exc}") from exc
+        if arguments.get("platforms") is None:
+            arguments["platforms"] = load_platforms()
         result.update(
             self._execute_module(module_name=f"{COLLECTION}.product_info", module_args=arguments, task_vars=task_vars)
         )
-        # Half of what verbose output would show is product data nobody asked for.
-        result.get("invocation", {}).get("module_args", {}).pop("products", None)
+        # Half of what verbose output would show is data nobody asked for.
+        for name in ("products", "platforms"):
+            result.get("invocation", {}).get("module_args", {}).pop(name, None)
         return result

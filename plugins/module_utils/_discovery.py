@@ -798,8 +798,8 @@ class Instance:
             element for element in contexts if element.get("docBase", "").rstrip("/").endswith(web_root.split("/")[-1])
         ]
         if named or contexts:
-            path = self._placeholders((named or contexts)[0].get("path", ""))
-            result["context_path"] = None if path is None else _context_path(path)
+            context = self._placeholders((named or contexts)[0].get("path", ""))
+            result["context_path"] = None if context is None else _context_path(context)
         else:
             # The context has a file of its own, named after the path.
             result["context_path"] = self.product["http"].get("default_context_path")
@@ -970,6 +970,7 @@ class Instance:
         return {
             "name": self.declared.get("name"),
             "product": self.product["product"],
+            "part_of": self.product.get("part_of"),
             "version": version,
             "version_source": version_source,
             "install_dir": self.install,
@@ -1176,6 +1177,21 @@ def _match(
     return None
 
 
+def _name_borrowed_programs(host: Host, described: list[tuple[Candidate, dict[str, Any]]]) -> None:
+    """Leave a problem for programs run out of the home of a product with another account, to which homes are closed."""
+    for candidate, instance in described:
+        account = instance["service_account"]
+        programs = {host.real(path) for process in candidate.processes for path in process.class_path}
+        for _other, owner in described:
+            homes = [owner[key] for key in ("home_dir", "shared_home_dir") if owner[key]]
+            for path in sorted(programs) if owner["service_account"] != account else ():
+                if any(inside(path, home) for home in homes):
+                    candidate.problem(
+                        path,
+                        f"is run by {account}, but lies in a home only {owner['service_account']} may read; copy it",
+                    )
+
+
 def _used_first(candidates: Iterable[Candidate]) -> list[Candidate]:
     return sorted(candidates, key=lambda item: (not item.in_use, item.product["product"], item.install))
 
@@ -1234,15 +1250,16 @@ def discover(
             # that is part of another product comes with it, used or not.
             chosen += in_use or ([] if product.get("part_of") else found)
             unused += [item for item in found if in_use and not item.in_use]
-    instances = []
+    described: list[tuple[Candidate, dict[str, Any]]] = []
     for candidate in chosen:
         try:
-            instance = Instance(discovery, candidate).describe()
+            described.append((candidate, Instance(discovery, candidate).describe()))
         except UnreadableError as exc:
             discovery.problem(candidate.install, f"was left out: {exc}")
-            continue
+    _name_borrowed_programs(discovery.host, described)
+    for candidate, instance in described:
         instance["problems"] = _problem_list(candidate.problems)
-        instances.append(instance)
+    instances = [instance for _candidate, instance in described]
     _name(instances)
     instances.sort(key=lambda item: item["name"])
     titles = {product["product"]: str(product["title"]) for product in products}

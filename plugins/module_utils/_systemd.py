@@ -268,12 +268,16 @@ def sandbox_directives(
 
     """
     directives = dict(SANDBOX)
+    changed = {**(of_product or {}), **overrides}
+    if _truth(directive_text(changed.get("PrivateTmp", SANDBOX["PrivateTmp"]) or "")) != "yes":
+        # Only a /tmp of its own can be written without being named.
+        folders = [*folders, "/tmp", "/var/tmp"]  # noqa: S108 - named, not used
     if any(below(folder, hidden) for folder in folders for hidden in _HIDDEN_BY_PROTECT_HOME):
         # Nothing can be opened again below a hidden folder, but it can below a read-only one.
         directives["ProtectHome"] = "read-only"
     # The minus sign: a folder that is missing does not keep the product from starting.
     directives["ReadWritePaths"] = " ".join(quote_word(f"-{folder}") for folder in folders)
-    for name, value in {**(of_product or {}), **overrides}.items():
+    for name, value in changed.items():
         if value is None:
             directives.pop(name, None)
         else:

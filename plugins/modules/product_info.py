@@ -66,6 +66,13 @@ options:
       - There is no need to set it in a task.
     type: list
     elements: dict
+  platforms:
+    description:
+      - The supported operating systems; filled in from the collection's own list.
+      - There is no need to set it in a task.
+    type: list
+    elements: dict
+    version_added: 0.2.0
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
   - atlassian_dc.hardening.attributes.info_module
@@ -108,6 +115,30 @@ ansible_facts:
           description: Every product found, sorted by name; the same list as RV(dc_instances).
           type: list
           elements: dict
+        platform:
+          description:
+            - The host's operating system as its C(os-release) tells it; what that does not tell is null.
+          type: dict
+          contains:
+            id:
+              description: Name of the operating system.
+              type: str
+              sample: debian
+            version:
+              description: Its version.
+              type: str
+              sample: "12"
+            family:
+              description: Family whose names of packages, services and paths it has, V(debian) or V(redhat).
+              type: str
+              sample: debian
+            title:
+              description: Name and version for people.
+              type: str
+              sample: Debian GNU/Linux 12 (bookworm)
+            supported:
+              description: Whether the collection supports it.
+              type: bool
         unused_installs:
           description:
             - Installations that nothing starts while another one of the same product is in use, as upgrades leave them.
@@ -138,6 +169,9 @@ dc_instances:
       type: str
     product:
       description: The product.
+      type: str
+    part_of:
+      description: The product of which this one is a service of its own.
       type: str
     version:
       description: Its version.
@@ -326,6 +360,8 @@ from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery import DeclarationError, discover
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_host import Host
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._platform import read_platform
 
 SYSTEMCTL_SECONDS = 20
 TIMED_OUT = 124  # exit code of timeout(1)
@@ -365,19 +401,23 @@ def main() -> None:
         argument_spec={
             "instances": {"type": "list", "elements": "dict", "options": INSTANCE_OPTIONS},
             "products": {"type": "list", "elements": "dict"},
+            "platforms": {"type": "list", "elements": "dict"},
         },
         supports_check_mode=True,
     )
-    if not module.params["products"]:
-        module.fail_json(
-            msg="products is empty: call the module by its full name, atlassian_dc.hardening.product_info, so that the "
-            "collection's product data is added to its arguments"
-        )
+    for name in ("products", "platforms"):
+        if not module.params[name]:
+            module.fail_json(
+                msg=f"{name} is empty: call the module by its full name, atlassian_dc.hardening.product_info, so that "
+                "the collection's data is added to its arguments"
+            )
     run = partial(run_command, module)
     try:
         found = discover(module.params["products"], declared=module.params["instances"], run=run)
     except DeclarationError as exc:
         module.fail_json(msg=f"atlassian_dc_instances: {exc}")
+    found["platform"], problems = read_platform(Host(), module.params["platforms"])
+    found["problems"] = problems + found["problems"]
     message = found.pop("message")
     module.exit_json(
         changed=False, ansible_facts={"atlassian_dc": found}, dc_instances=found["instances"], message=message

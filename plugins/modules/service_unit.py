@@ -141,6 +141,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd im
     IDENTITY,
     Mismatch,
     Process,
+    below,
     compare_process,
     compare_unit,
     directives_set_by,
@@ -165,7 +166,7 @@ CONTROLS = ("DC-USR-01", "DC-USR-04")
 
 PROPERTIES = (
     *UNIT_PROPERTIES,
-    *("FragmentPath", "DropInPaths", "NeedDaemonReload", "PIDFile", "Environment"),
+    *("FragmentPath", "DropInPaths", "NeedDaemonReload", "PIDFile", "Environment", "WorkingDirectory"),
 )
 
 RunCommand = Callable[..., "tuple[int, str, str]"]
@@ -334,6 +335,7 @@ class ServiceUnits:
         live, staged = self._text(live_path(unit)), self._text(staged_path(unit))
         pid_file = shown.get("PIDFile") or ""
         extra = [*self.params["writable_paths"], *([os.path.dirname(pid_file)] if pid_file.startswith("/") else [])]
+        extra += self._started_in(shown)
         folders = needed_folders(instance, self._own_home(account), extra)
         wanted = {"User": name, "Group": instance.get("service_group") or name}
         identity = self._part("DC-USR-01", wanted, live or staged, of_identity=True)
@@ -358,6 +360,12 @@ class ServiceUnits:
         self._compare_process(plan, wanted, sandbox)
         self._find_blockers(plan)
         return plan
+
+    def _started_in(self, shown: dict[str, str]) -> list[str]:
+        """Return the folder the unit is started in, if products of this host write there: it may log there."""
+        folder = shown.get("WorkingDirectory", "").lstrip("!-")
+        written = [path for instance in self.params["instances"] for path in needed_folders(instance, None)]
+        return [folder] if any(below(folder, path) for path in written) else []
 
     def _part(self, control: str, wanted: dict[str, str], current: str | None, of_identity: bool) -> dict[str, str]:
         """Return the directives of a control: the wanted ones, or those there are when it may not be put right."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from typing import Any, Literal, NoReturn, cast
 import yaml
 from ansible.errors import AnsibleError
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import collection_root
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import load_products, plain
 
 try:  # libyaml reads the file several times faster; PyYAML may be built without it
     from yaml import CSafeLoader as _SafeLoader
@@ -210,8 +211,32 @@ def severity_rank(severity: str) -> int:
 
 @lru_cache(maxsize=1)
 def load_catalogue() -> Catalogue:
-    """Return the catalogue of the copy of the collection this code runs from."""
-    return read_catalogue(collection_root() / "meta" / "controls.yml")
+    """Return the catalogue of the copy of the collection this code runs from, with what product files add to it."""
+    catalogue = read_catalogue(collection_root() / "meta" / "controls.yml")
+    return with_products(catalogue, {name: plain(data.get("controls", [])) for name, data in load_products().items()})
+
+
+def with_products(catalogue: Catalogue, concerned: Mapping[str, Iterable[str] | None]) -> Catalogue:
+    """Return a catalogue in which controls that concern only some products concern further ones.
+
+    Args:
+        catalogue: the catalogue.
+        concerned: ids of such controls by product, as product files name them; None where nobody knows.
+
+    Raises:
+        CatalogueError: there is no such control, or it concerns the product anyhow.
+
+    """
+    controls = dict(catalogue)
+    for product, ids in concerned.items():
+        for control_id in ids or ():
+            if control_id not in controls:
+                raise CatalogueError(f"{product}.yml", f"there is no control '{control_id}'", key="controls")
+            control = controls[control_id]
+            if control.products == "all" or product in control.products:
+                raise CatalogueError(f"{product}.yml", f"{control_id} concerns the product anyhow", key="controls")
+            controls[control_id] = replace(control, products=(*control.products, product))
+    return Catalogue(controls.values(), catalogue.recovery)
 
 
 def read_catalogue(path: Path | str) -> Catalogue:

@@ -15,6 +15,7 @@ COLLECTION = "atlassian_dc.hardening"
 PREFIX = "atlassian_dc_"
 """Every variable of the collection starts with this."""
 
+ALLOW_UNSUPPORTED_PLATFORM = PREFIX + "allow_unsupported_platform"
 ATTESTATIONS_FILE = PREFIX + "attestations_file"
 CLUSTER_PEERS = PREFIX + "cluster_peers"
 REPORT_DIR = PREFIX + "report_dir"

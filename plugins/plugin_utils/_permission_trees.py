@@ -442,13 +442,29 @@ class _Instance:
                 INSTALL,
                 "it keeps program and data in one folder, judged as its home",
             ),
-            (self._has_no("working_dirs"), "working folders", WORKING, "it writes nowhere in its install tree"),
+            (
+                self._has_no("working_dirs"),
+                "working folders",
+                WORKING,
+                "all it writes is judged as its home"
+                if self.self_contained
+                else "it writes nowhere in its install tree",
+            ),
             (self._has_no("secret_files"), "secret files", SECRETS, "it keeps no secrets in files"),
             (self._has_no("log_dirs"), "log folders", LOGS, "it has no log folder of its own"),
         ):
             if missing:
                 result.append(self._tree(None, name, rules=[{"control": control}], absent=reason))
         return result
+
+    def own_places(self) -> set[str]:
+        """Return what has a rule of its own in the install tree, as patterns relative to it."""
+        if not self.install:
+            return set()
+        places = [(path, literal(path)) for path in (*self.working, *self.logs)] + [
+            (path, path) for path in self.secrets
+        ]
+        return {below(pattern, literal(self.install)) or "" for path, pattern in places if below(path, self.install)}
 
     def _has_no(self, key: str) -> bool:
         """Whether an empty list says that there is none; None says that nobody knows."""
@@ -552,6 +568,16 @@ def permission_trees(
                 relative = below(exception["path"], path)
                 if relative:
                     left_out.append({"path": relative, "reason": exception["reason"]})
+        for other_policy in policies:
+            # One folder may hold two products: what the other one writes or keeps secret there is judged with it.
+            if other_policy.install == path and other_policy.name != tree["instance"] and tree.get("rules"):
+                mine = {
+                    place for policy in policies if policy.name == tree["instance"] for place in policy.own_places()
+                }
+                left_out += [
+                    {"path": place, "reason": f"judged with {other_policy.name}"}
+                    for place in sorted(other_policy.own_places() - mine)
+                ]
         for folder in scratch:
             relative = below(folder, path)
             if relative and tree.get("recurse", True):

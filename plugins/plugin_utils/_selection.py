@@ -9,10 +9,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import Catalogue, load_catalogue
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import SKIP_CONTROLS, WAIVERS_FILE
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import (
+    ALLOW_UNSUPPORTED_PLATFORM,
+    SKIP_CONTROLS,
+    WAIVERS_FILE,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._statements import (
     StatementError,
     load_waivers,
@@ -93,14 +98,17 @@ class Selection:
             if control not in skipped
         )
         waived = _waived(variable(WAIVERS_FILE), catalogue, task_vars)
-        clustered = any(
-            instance.get("cluster")
-            for instance in task_vars.get("ansible_facts", {}).get("atlassian_dc", {}).get("instances", ())
+        facts = task_vars.get("ansible_facts", {}).get("atlassian_dc", {})
+        clustered = any(instance.get("cluster") for instance in facts.get("instances", ()))
+        # Whether a host may be changed at all. Discovery tells when its operating system is the reason why not.
+        changeable = facts.get("platform", {}).get("supported", True) or boolean(
+            variable(ALLOW_UNSUPPORTED_PLATFORM) or False, strict=False
         )
         enforced = tuple(
             control
             for control in judged
-            if catalogue[control].mode == "enforce"
+            if changeable
+            and catalogue[control].mode == "enforce"
             and control not in waived
             and not missing_needs(catalogue, control, task_vars, clustered)
         )

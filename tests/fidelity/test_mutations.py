@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Break a hardened host in one way at a time: the audit finds exactly that, and harden puts it right.
 
-Every round breaks several hosts of each distribution in different ways, so that one audit and one harden serve all.
+Every product is broken in every way. Each round breaks all hosts, so that one audit and one harden serve all.
 """
 
 from __future__ import annotations
@@ -18,75 +18,124 @@ import pytest
 import yaml
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
 
-from .lab import DISTRIBUTIONS, Lab
+from .lab import Lab
 
-ROUND = 4
-"""Mutations tried at once, each on a host of its own."""
-HOSTS = {distribution: [f"{distribution}-{number}" for number in range(ROUND)] for distribution in DISTRIBUTIONS}
-ALL = [host for hosts in HOSTS.values() for host in hosts]
-MUTATIONS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "mutations.yml").read_text())["mutations"]
+HOSTS = {
+    "jira": ["jira:bookworm", "jira:bookworm"],
+    "jira on Debian 13": ["jira:trixie", "jira:trixie"],
+    "confluence": ["confluence:bookworm", "confluence:bookworm"],
+    "bitbucket on Debian 13": ["bitbucket:trixie", "bitbucket:trixie"],
+    "bamboo": ["bamboo:bookworm", "bamboo:bookworm"],
+    "crowd": ["crowd:bookworm", "crowd:bookworm"],
+}
+"""What is broken in every way, and the images of the hosts that share the work."""
+DATA = yaml.safe_load((Path(__file__).parent / "mutations.yml").read_text())
+MUTATIONS: list[dict[str, Any]] = DATA["mutations"]
+PLACES: dict[str, dict[str, str]] = DATA["places"]
+SETTINGS: dict[str, Any] = {"atlassian_dc_allow_restart": True, "atlassian_dc_service_user_groups": ["docker"]}
 Row = Callable[[str, str, str, bool], None]
 
 
 class Trial:
     """What came of one mutation."""
 
-    def __init__(self, found: dict[str, dict[str, Any]], fixed: set[str], left: set[str]) -> None:
-        self.found, self.fixed, self.left = found, fixed, left
+    def __init__(
+        self, values: dict[str, str], found: dict[str, dict[str, Any]], fixed: set[str], left: set[str]
+    ) -> None:
+        self.values, self.found, self.fixed, self.left = values, found, fixed, left
+
+
+class Target:
+    """A host, and how what mutations break is called on it."""
+
+    def __init__(self, name: str, group: str, image: str) -> None:
+        self.name, self.group, self.image = name, group, image
+        self.product = image.partition(":")[0]
+        self.values: dict[str, str] = {}
+
+    def know(self, instance: dict[str, Any]) -> None:
+        """Take from the report what discovery has found."""
+        found = {
+            "UNIT": instance["unit"],
+            "ACCOUNT": instance["service_account"],
+            "INSTALL": instance["install_dir"],
+            "DATA": instance["home_dir"],
+        }
+        self.values = {**found, **PLACES[self.product]}
+
+    def script(self, commands: str) -> str:
+        return "".join(f"{name}={shlex.quote(value)}\n" for name, value in self.values.items()) + commands
 
 
 @pytest.fixture(scope="module")
 def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Trial]]:
     lab = Lab("fidelity-mutations", tmp_path_factory.mktemp("mutations"))
+    targets = [
+        Target(f"{image.replace(':', '-')}{number}", group, image)
+        for group, images in HOSTS.items()
+        for number, image in enumerate(images, start=1)
+    ]
     try:
-        lab.up([f"{host}=jira:{distribution}" for distribution, hosts in HOSTS.items() for host in hosts])
-        yield _run(lab)
+        lab.up([f"{target.name}={target.image}" for target in targets])
+        yield _run(lab, targets)
     finally:
         lab.down()
 
 
-def _run(lab: Lab) -> dict[tuple[str, str], Trial]:
-    hardened = lab.play("harden", atlassian_dc_allow_restart=True)
+def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
+    hardened = lab.play("harden", **SETTINGS)
     assert hardened.code == 0, hardened.output
-    for host in ALL:
+    for target in targets:
+        instances = hardened.report["hosts"][target.name]["instances"]
+        target.know(next(instance for instance in instances if instance["product"] == target.product))
         # What only a person may decide on, done, so that these hosts have nothing left to find.
-        for entry in hardened.entries(host):
-            if entry["id"] == "DC-DIR-06":
-                lab.sh(host, shlex.join(["rm", *(item["what"] for item in entry["evidence"])]))
-    assert set().union(*_failures(lab).values()) == set()
+        archives = {
+            item["what"]
+            for entry in hardened.entries(target.name)
+            if entry["id"] == "DC-DIR-06"
+            for item in entry["evidence"]
+        }
+        if archives:
+            lab.sh(target.name, shlex.join(["rm", "-r", *sorted(archives)]))
+    clean = _failures(lab, targets)
+    assert {name: sorted(found) for name, found in clean.items() if found} == {}
     trials: dict[tuple[str, str], Trial] = {}
-    for start in range(0, len(MUTATIONS), ROUND):
-        tried = MUTATIONS[start : start + ROUND]
-        pairs = [pair for hosts in HOSTS.values() for pair in zip(hosts, tried, strict=False)]
-        for host, mutation in pairs:
-            lab.sh(host, mutation["by"])
-        found = _failures(lab)
-        repair = lab.play("harden", atlassian_dc_allow_restart=True)
+    waiting = {group: list(MUTATIONS) for group in HOSTS}
+    while any(waiting.values()):
+        tried = [(target, waiting[target.group].pop(0)) for target in targets if waiting[target.group]]
+        for target, mutation in tried:
+            lab.sh(target.name, target.script(mutation["by"]))
+        found = _failures(lab, targets)
+        repair = lab.play("harden", **SETTINGS)
         assert repair.code == 0, repair.output
-        for host, mutation in pairs:
+        for target, mutation in tried:
             if "undo" in mutation:
-                lab.sh(host, mutation["undo"])
-        left = _failures(lab)
-        for host, mutation in pairs:
-            distribution = host.partition("-")[0]
-            trial = Trial(found[host], repair.with_status(host, "fixed"), set(left[host]))
-            trials[distribution, mutation["name"]] = trial
+                lab.sh(target.name, target.script(mutation["undo"]))
+        left = _failures(lab, targets)
+        for target, mutation in tried:
+            name = target.name
+            fixed = repair.with_status(name, "fixed")
+            trial = Trial(target.values, found[name], fixed, set(left[name]))
+            trials[target.group, mutation["name"]] = trial
     return trials
 
 
-def _failures(lab: Lab) -> dict[str, dict[str, dict[str, Any]]]:
-    outcome = lab.play("audit")
+def _failures(lab: Lab, targets: list[Target]) -> dict[str, dict[str, dict[str, Any]]]:
+    outcome = lab.play("audit", **SETTINGS)
     assert outcome.code == 0, outcome.output
-    return {host: {entry["id"]: entry for entry in outcome.entries(host) if entry["status"] == "fail"} for host in ALL}
+    return {
+        target.name: {entry["id"]: entry for entry in outcome.entries(target.name) if entry["status"] == "fail"}
+        for target in targets
+    }
 
 
-@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+@pytest.mark.parametrize("group", HOSTS)
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=[mutation["name"] for mutation in MUTATIONS])
 def test_is_found_under_its_control_and_repaired(
-    trials: dict[tuple[str, str], Trial], row: Row, mutation: dict[str, Any], distribution: str
+    trials: dict[tuple[str, str], Trial], row: Row, mutation: dict[str, Any], group: str
 ) -> None:
     control = mutation["breaks"]
-    trial = trials[distribution, mutation["name"]]
+    trial = trials[group, mutation["name"]]
     expected = {control, *mutation.get("also", [])}
     may = set(mutation.get("may", []))
     repaired = mutation.get("repaired", True)
@@ -95,11 +144,11 @@ def test_is_found_under_its_control_and_repaired(
     )
     outcome = "repaired" if repaired and expected <= trial.fixed else "reported" if not repaired else "NOT repaired"
     found = f"{'+'.join(sorted(trial.found))} {outcome}"
-    row(f"{control} {mutation['name']} ({distribution})", "+".join(sorted(expected)), found, right)
-    assert expected <= set(trial.found) <= expected | may
+    row(f"{control} {mutation['name']} ({group})", "+".join(sorted(expected)), found, right)
+    assert expected <= set(trial.found) <= expected | may, {key: entry["reason"] for key, entry in trial.found.items()}
     assert (expected | may) - {control} <= set(load_catalogue()[control].implies)
     entry = trial.found[control]
-    assert mutation.get("words", "") in entry["reason"] + json.dumps(entry["evidence"])
+    assert mutation.get("words", "").format(**trial.values) in entry["reason"] + json.dumps(entry["evidence"])
     if repaired:
         assert expected <= trial.fixed
     assert trial.left == set()

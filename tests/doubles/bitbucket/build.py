@@ -12,8 +12,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent))
 
+from doubles.bitbucket_mesh.build import MAIN, SCRIPT  # noqa: E402
 from doubles.common import double, java, logs, tree  # noqa: E402 - found through the line above
-from doubles.mesh.build import MAIN, SCRIPT  # noqa: E402
 
 OTHER_LOGS = ("-mail", "-profiler", "-search", "-upgrade")
 AUDIT_TYPE = {
@@ -25,6 +25,7 @@ AUDIT_TYPE = {
     "level": "ADVANCED",
 }
 LAUNCHER = "com.atlassian.bitbucket.internal.launcher.BitbucketServerLauncher"
+MESH = "app/WEB-INF/mesh/mesh-app.jar"
 HOOK = "#!/bin/sh\nexit 0\n"
 
 
@@ -43,10 +44,7 @@ class Bitbucket(double.Double):
             f"hazelcast.port={s['hazelcast_port']}\nhazelcast.group.name=git\nhazelcast.group.password=git\n"
             "hazelcast.network.tcpip=true\nhazelcast.network.tcpip.members=127.0.0.1"
         )
-        sidecar = (
-            f"run {java.home()}/bin/java -Xmx32m -Dmesh.home={{home}}/mesh -Dgrpc.server.address=127.0.0.1"
-            f" -Dgrpc.server.port={s['sidecar_port']} -classpath {{install}}/app/WEB-INF/mesh/mesh.jar {MAIN}"
-        )
+        sidecar = f"run {java.home()}/bin/java -Xmx32m -Dmesh.home={{home}}/mesh -jar {{install}}/{MESH}"
         return {
             "CLUSTER_PROPERTIES": cluster if s["cluster"] else "",
             "HAZELCAST": f"listen 0.0.0.0 {s['hazelcast_port']}" if s["cluster"] else "",
@@ -63,7 +61,7 @@ class Bitbucket(double.Double):
         self.compile(web_inf / "classes", classes, web_inf / "lib")
         tree.write(web_inf / "classes/instance.txt", self.script(self.all_values()))
         self.compile(self.install / "app", ("Main",), main=LAUNCHER, values={"LAUNCHER": "Embedded"})
-        self.program(web_inf / "mesh/mesh.jar", MAIN, SCRIPT.read_text(), {"PRODUCT": "mesh", "TITLE": "Mesh sidecar"})
+        self.program(self.install / MESH, MAIN, SCRIPT.read_text(), {"PRODUCT": "mesh", "TITLE": "Mesh sidecar"})
         for name in ("bitbucket-api", "bitbucket-process", "bitbucket-service-impl"):
             tree.jar(web_inf / f"lib/{name}-{version}.jar", version)
         for name in ("bitbucket-audit", "bitbucket-rest"):
@@ -74,6 +72,8 @@ class Bitbucket(double.Double):
         tree.app(self.home / "shared/plugins/installed-plugins/hooks-app-6.1.0.jar", "com.example.hooks-app", "6.1.0")
         for folder in ("bin", "caches", "export", "lib", "mesh", "tmp", "shared/config/git", "shared/data/avatars"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
+        sidecar = f"grpc.server.address=127.0.0.1\ngrpc.server.port={self.settings['sidecar_port']}\n"
+        tree.write(self.home / "mesh/mesh.properties", sidecar)
         self._repositories()
         self._logs()
 

@@ -120,7 +120,8 @@ class Double:
             self.compile(Path(folder), ("Instance", "Launcher", "Main"), main=main, values=values)
             classes = sorted(Path(folder).rglob("*.class"))
             compiled = {str(path.relative_to(folder)): path.read_bytes() for path in classes}
-        tree.archive(target, {**compiled, "instance.txt": script})
+        manifest = f"Manifest-Version: 1.0\nMain-Class: {main}\n"
+        tree.archive(target, {"META-INF/MANIFEST.MF": manifest, **compiled, "instance.txt": script})
 
     def _account(self) -> None:
         s = self.settings

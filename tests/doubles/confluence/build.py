@@ -114,7 +114,7 @@ class Confluence(WebApplication):
             jar = self.web_root / f"WEB-INF/atlassian-bundled-plugins/{name}-{version}.jar"
             tree.app(jar, f"com.atlassian.{name}", version)
         for number, name, version in ((1, "diagram-app", "8.2.1"), (2, "forms-app", "3.4.0")):
-            jar = self.real(self.shared) / f"plugins/plugin_{number}_{name}-{version}.jar"
+            jar = self.real(self.shared) / f"plugins/installed-plugins/plugin_{number}_{name}-{version}.jar"
             tree.app(jar, f"com.example.{name}", version)
 
     def _data(self) -> None:

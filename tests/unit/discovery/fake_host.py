@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable
 
@@ -161,7 +162,7 @@ class FakeHost:
         environment: dict[str, str] | None = None,
         uid: int = 0,
         cgroup: str = "0::/system.slice/jira.service",
-        command: list[str | bytes] | None = None,
+        command: Sequence[str | bytes] | None = None,
         parent: int = 1,
         folder: str | None = None,
     ) -> None:

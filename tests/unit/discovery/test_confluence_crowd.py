@@ -400,6 +400,8 @@ class TestSynchrony:
         synchrony = instances["confluence_synchrony"]
         assert (synchrony["pid"], synchrony["running_user"]) == (1426, "synchrony")
         assert synchrony["status_url"] == "http://127.0.0.1:8099/live/heartbeat"
+        borrowed = f"{jar}: is run by synchrony, but lies in a home only confluence may read; copy it"
+        assert messages(synchrony) == ("" if jar.startswith(SYNCHRONY) else borrowed)
 
     def test_started_by_hand(self, standalone: Confluence) -> None:
         host = standalone.host

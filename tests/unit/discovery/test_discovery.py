@@ -53,6 +53,7 @@ class TestWhole:
         assert instance == {
             "name": "jira",
             "product": "jira",
+            "part_of": None,
             "version": "10.3.15",
             "version_source": f"{INSTALL}/{POM}",
             "install_dir": INSTALL,

@@ -16,9 +16,12 @@ import pytest
 import yaml
 from ansible.module_utils import basic
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_host import Host
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._platform import read_platform
 from ansible_collections.atlassian_dc.hardening.plugins.modules import product_info
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils import _products
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import collection_root
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._platforms import load_platforms
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._preflight import load_specification
 
 ROOT = collection_root()
@@ -60,7 +63,8 @@ class TestThroughAnsible:
         assert result["ansible_facts"]["atlassian_dc"]["instances"] == []
         assert result["message"] == "None of the declared instances is on this host."
         # What ansible-core 2.21 and newer leave out of results.
-        assert "products" not in result.get("invocation", {}).get("module_args", {})
+        assert not {"products", "platforms"} & set(result.get("invocation", {}).get("module_args", {}))
+        assert result["ansible_facts"]["atlassian_dc"]["platform"]["title"]
 
     def test_declared_in_an_odd_place(self, tmp_path: Path) -> None:
         install = tmp_path / "jira"
@@ -78,6 +82,7 @@ class TestThroughAnsible:
             ({"instances": [{"name": "x"}]}, "missing required arguments: product"),
             ({"instances": [{"product": "jira", "hme": "x"}]}, "Unsupported parameters"),
             ({"products": []}, "products is empty"),
+            ({"platforms": []}, "platforms is empty"),
         ],
     )
     def test_mistakes_are_told(self, tmp_path: Path, arguments: dict[str, Any], complaint: str) -> None:
@@ -126,6 +131,7 @@ class TestRole:
         "log_collector", "backup_repository", "allow_restart", "skip_controls", "waivers_file", "attestations_file",
         "report_dir", "fail_on",
     )  # fmt: skip
+    LATER = ("rollback_run", "allow_unsupported_platform")
 
     def spec(self) -> dict[str, Any]:
         data = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
@@ -137,7 +143,7 @@ class TestRole:
         return data
 
     def test_specifies_every_shared_variable(self) -> None:
-        assert sorted(self.spec()) == sorted(f"atlassian_dc_{name}" for name in (*self.CONTRACT, "rollback_run"))
+        assert sorted(self.spec()) == sorted(f"atlassian_dc_{name}" for name in (*self.CONTRACT, *self.LATER))
 
     def test_defaults_agree_with_the_spec(self) -> None:
         with_default = {name: option["default"] for name, option in self.spec().items() if "default" in option}
@@ -173,7 +179,7 @@ class TestRole:
 class TestDocumentation:
     def test_options_agree_with_the_code(self) -> None:
         options = yaml.safe_load(product_info.DOCUMENTATION)["options"]
-        assert set(options) == {"instances", "products"}
+        assert set(options) == {"instances", "products", "platforms"}
         assert set(options["instances"]["suboptions"]) == set(product_info.INSTANCE_OPTIONS)
 
     def test_every_key_of_an_instance_is_documented(self, tmp_path: Path) -> None:
@@ -184,4 +190,6 @@ class TestDocumentation:
         documented = yaml.safe_load(product_info.RETURN)
         assert set(documented["dc_instances"]["contains"]) == set(host.instance())
         contains = documented["ansible_facts"]["contains"]["atlassian_dc"]["contains"]
-        assert set(contains) == set(host.discover()) - {"message"}
+        assert set(contains) == set(host.discover()) - {"message"} | {"platform"}
+        platform, _problems = read_platform(Host(str(tmp_path)), load_platforms())
+        assert set(contains["platform"]["contains"]) == set(platform)

@@ -26,7 +26,7 @@ def select(tags: tuple[str, ...] = DIRS, run: tuple[str, ...] = ("all",), **vari
         _task=SimpleNamespace(tags=[*tags, "file_permissions"]), _templar=SimpleNamespace(template=lambda value: value)
     )
     named = {f"atlassian_dc_{name}": value for name, value in variables.items() if not name.startswith("_")}
-    facts = {"atlassian_dc": {"instances": variables.get("_instances", [])}}
+    facts = {"atlassian_dc": {"instances": variables.get("_instances", []), "platform": variables.get("_platform", {})}}
     known = {"inventory_hostname": "jira1", "group_names": ["legacy"], "ansible_run_tags": run, "ansible_facts": facts}
     return Selection.of_task(action, {**known, **named})
 
@@ -53,6 +53,21 @@ def test_tags(run_tags: tuple[str, ...], expected: tuple[str, ...]) -> None:
 def test_what_is_only_audited_is_judged_and_never_enforced() -> None:
     assert select().judged == DIRS
     assert select().enforced == ("DC-DIR-01", "DC-DIR-02")
+
+
+class TestUnsupportedPlatform:
+    @pytest.mark.parametrize("allow", [None, False, "false", "no", "", "whatever"])
+    def test_is_judged_and_left_as_it_is(self, allow: Any) -> None:
+        selection = select(_platform={"supported": False}, allow_unsupported_platform=allow)
+        assert (selection.judged, selection.enforced) == (DIRS, ())
+
+    @pytest.mark.parametrize("allow", [True, "true", "yes", "1"])
+    def test_is_changed_when_somebody_says_so(self, allow: Any) -> None:
+        selection = select(_platform={"supported": False}, allow_unsupported_platform=allow)
+        assert selection.enforced == ("DC-DIR-01", "DC-DIR-02")
+
+    def test_a_supported_one_needs_no_word(self) -> None:
+        assert select(_platform={"supported": True}).enforced == ("DC-DIR-01", "DC-DIR-02")
 
 
 @pytest.mark.parametrize("skip", [["DC-DIR-01"], "DC-DIR-01", "DC-DIR-01, DC-USR-01"])

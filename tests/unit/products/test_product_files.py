@@ -70,7 +70,7 @@ class TestEveryFile:
         lifecycle = products.plain(load(path).get("lifecycle", {"cycles": [], "minimum_versions": []}))
         cycles = {entry["cycle"] for entry in lifecycle["cycles"] or []}
         for entry in lifecycle["minimum_versions"] or []:
-            assert entry["cycle"] in cycles or not cycles
+            assert entry["cycle"] in cycles
             assert entry["version"].startswith(entry["cycle"] + ".")
 
 
@@ -289,7 +289,6 @@ class TestWholeProducts:
     @pytest.mark.parametrize(
         "argument",
         [
-            "-Datlassian.recovery.password=********",
             "-agentlib:jdwp=transport=dt_socket,server=y,address=*:5005",
             "-Dcom.sun.management.jmxremote.authenticate=false",
         ],
@@ -343,3 +342,73 @@ class TestCrowd:
     def test_logging_that_leaks_passwords(self, value: str, dangerous: bool) -> None:
         (entry,) = products.product_data("crowd")["jvm"]["dangerous_properties"]
         assert bool(re.fullmatch(entry["match"], value)) == dangerous
+
+
+class TestBitbucketAndBamboo:
+    """Facts that other roles stand on, and what is easily got wrong."""
+
+    @pytest.mark.parametrize(
+        ("product", "argument", "dangerous"),
+        [
+            ("bitbucket", "-Dfeature.websudo=false", True),
+            ("bitbucket", "-Dfeature.websudo=true", False),
+            ("bitbucket", "-Dfeature.public.access=true", True),
+            ("bitbucket", "-Datlassian.authentication.legacy.mode=true", True),
+            ("bitbucket", "-Datlassian.standalone=BITBUCKET", False),
+            ("bitbucket_mesh", "-Dcom.sun.management.jmxremote.authenticate=false", True),
+            ("bamboo", "-Dbamboo.websudo.disabled=true", True),
+            ("bamboo", "-Dbamboo.paths.set.allowed=true", True),
+            ("bamboo", "-Dbamboo.home=/srv/ci", False),
+            ("bamboo_agent", "-Dbamboo.agent.ignoreServerCertName=true", True),
+            ("bamboo_agent", "-Dbamboo.agent.ignoreServerCertName=false", False),
+        ],
+    )
+    def test_dangerous_arguments(self, product: str, argument: str, dangerous: bool) -> None:
+        patterns = [entry["match"] for entry in products.product_data(product)["jvm"]["dangerous"]]
+        assert any(re.fullmatch(pattern, argument) for pattern in patterns) == dangerous
+
+    @pytest.mark.parametrize(
+        ("product", "versions"),
+        [
+            ("bitbucket", {"9.4": "9.4.26", "10.2": "10.2.8", "10.5": "10.5.1"}),
+            ("bamboo", {"10.2": "10.2.24", "12.1": "12.1.12"}),
+            ("bitbucket_mesh", {}),
+        ],
+    )
+    def test_lowest_releases(self, product: str, versions: dict[str, str]) -> None:
+        entries = products.product_data(product)["lifecycle"]["minimum_versions"]
+        assert {entry["cycle"]: entry["version"] for entry in entries} == versions
+
+    def test_agents_and_mesh_nodes_are_reached_by_their_own_only(self) -> None:
+        ports = {
+            (product, entry["port"]): entry["from"]
+            for product in ("bitbucket", "bitbucket_mesh", "bamboo", "bamboo_agent")
+            for entry in products.product_data(product)["ports"]
+        }
+        assert ports["bamboo", 54663] == "agents"
+        assert ports["bitbucket", 7777] == "local"
+        assert ports["bitbucket_mesh", 7777] == "peers"
+        assert ports["bitbucket", 7999] == "users"
+        assert {source for (product, _port), source in ports.items() if product == "bamboo_agent"} == {"nobody"}
+
+    def test_parts_belong_to_their_products(self) -> None:
+        parts = {name: data.get("part_of") for name, data in products.load_products().items()}
+        assert (parts["bitbucket_mesh"], parts["bamboo_agent"]) == ("bitbucket", "bamboo")
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda data: data["version"][0].update(kind="folder_name"),
+            lambda data: data["home"]["scratch"][0].update(tree="install"),
+            lambda data: data["service"]["sandbox"].update(value={"PrivateTmp": False}),
+            lambda data: data["lifecycle"]["cycles"][0].pop("cycle"),
+            lambda data: data["web"]["agent_paths"][0].update(path="agentServer"),
+        ],
+    )
+    def test_schema_finds_mistakes(self, change: Any) -> None:
+        data = load(products.products_folder() / "bamboo.yml")
+        data["home"]["scratch"] = [{"tree": "home", "path": "x", "source": "policy"}]
+        data["service"]["sandbox"] = {"value": {"PrivateTmp": "no"}, "source": "policy"}
+        assert complaints(data) == []
+        change(data)
+        assert complaints(data)

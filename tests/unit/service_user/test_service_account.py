@@ -44,6 +44,22 @@ def test_closed_account_passes(host: Any) -> None:
     assert host.commands == []
 
 
+@pytest.mark.parametrize(
+    ("other", "own"),
+    [
+        ({"product": "jira_part", "part_of": "jira"}, True),
+        ({"product": "jira", "part_of": None}, False),
+        ({"product": "wiki", "part_of": None}, False),
+        ({"product": "wiki_part", "part_of": "wiki"}, False),
+    ],
+    ids=["a part of it", "a second one", "another product", "a part of another product"],
+)
+def test_who_may_run_as_the_same_account(host: Any, other: dict[str, Any], own: bool) -> None:
+    host.instance["product"] = "jira"
+    found, _accounts = judge(host, instances=[host.instance, {**host.instance, "name": "other", **other}])
+    assert (found["DC-USR-01"]["status"] == "pass") is own
+
+
 def test_false_is_no_login_shell_either(host: Any) -> None:
     host.accounts(login="/bin/false")
     assert judge(host)[0]["DC-USR-02"]["status"] == "pass"

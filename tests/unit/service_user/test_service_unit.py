@@ -508,6 +508,35 @@ def test_a_product_with_a_full_disk_is_not_restarted(host: Any, staged: Path, mo
     assert not staged.exists()
 
 
+@pytest.mark.parametrize(("folder", "writable"), [("/srv/wiki/logs", True), ("/srv/wiki", False), ("/", False)])
+def test_part_that_logs_where_another_product_writes(host: Any, staged: Path, folder: str, writable: bool) -> None:
+    host.unit["WorkingDirectory"] = folder
+    host.process(confined=False, uid=0)
+    judge(host, instances=[host.instance, {"name": "wiki", "working_dirs": ["/srv/wiki/logs"]}])
+    paths = [line.partition("=")[2] for line in staged.read_text().splitlines() if line.startswith("ReadWritePaths=")]
+    assert (f"-{folder}" in paths[-1].split()) is writable
+
+
+def test_product_whose_work_needs_a_weaker_sandbox(host: Any, live: Path) -> None:
+    host.instance["sandbox"] = {"PrivateTmp": "no", "SystemCallFilter": None, "RestrictSUIDSGID": None}
+    host.unit["ActiveState"] = "inactive"
+    host.instance["pid"] = None
+    own(host)
+    judge(host)
+    text = live.read_text()
+    assert "PrivateTmp=no\n" in text
+    assert text.split("ReadWritePaths=\n")[1].split("\n")[0].endswith(" -/tmp -/var/tmp")
+    assert "SystemCallFilter" not in text
+    assert "RestrictSUIDSGID" not in text
+    assert "NoNewPrivileges=yes\n" in text
+    host.unit["ActiveState"] = "active"
+    host.instance["pid"] = 70
+    host.process(confined=True)
+    host.write("proc/70/mountinfo", "1 0 0:1 / / ro - ext4 x rw\n2 1 0:2 / /tmp rw - tmpfs x rw\n")
+    assert judge(host)[0][CONFINEMENT]["status"] == "pass"
+    assert judge(host, sandbox={"PrivateTmp": "yes"})[0][CONFINEMENT]["status"] == "fail"
+
+
 def test_no_unit(host: Any) -> None:
     host.instance.update(unit=None, init_script="/etc/init.d/jira")
     found, units = judge(host)

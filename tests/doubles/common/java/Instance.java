@@ -81,10 +81,11 @@ public final class Instance {
 
     /** The answer of the status page; a product's own has only the state. */
     public String statusAsJson() {
+        String start = "{\"" + values.getOrDefault("status-key", "state") + "\":\"" + state + "\"";
         if (failure == null) {
-            return "{\"state\":\"" + state + "\"}";
+            return start + "}";
         }
-        return "{\"state\":\"" + state + "\",\"path\":\"" + escape(failedPath) + "\",\"error\":\"" + escape(failure) + "\"}";
+        return start + ",\"path\":\"" + escape(failedPath) + "\",\"error\":\"" + escape(failure) + "\"}";
     }
 
     /** What its pages show. */

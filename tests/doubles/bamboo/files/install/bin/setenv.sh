@@ -11,8 +11,8 @@
 : "${JVM_MINIMUM_MEMORY:=@MIN_MEMORY@}"
 : "${JVM_MAXIMUM_MEMORY:=@MAX_MEMORY@}"
 
-# Bamboo does not start without these.
-: "${JVM_REQUIRED_ARGS:=-Djava.awt.headless=true -Datlassian.standalone=BAMBOO}"
+# Arguments Bamboo cannot do without: none.
+: "${JVM_REQUIRED_ARGS:=}"
 
 cat "$CATALINA_HOME/bin/bamboobanner.txt"
 

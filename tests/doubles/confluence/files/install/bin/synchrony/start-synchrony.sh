@@ -13,7 +13,7 @@ SYNCHRONY_URL="http://localhost:@SYNCHRONY_PORT@/synchrony"
 OPTIONAL_OVERRIDES="-Dsynchrony.port=@SYNCHRONY_PORT@ -Dcluster.listen.port=@SYNCHRONY_HAZELCAST_PORT@ -Dsynchrony.cluster.base.port=@SYNCHRONY_BASE_PORT@"
 # A script that exports variables, so that no password shows in the list of processes.
 SYNCHRONY_ENV_FILE="@SYNCHRONY_ENV_FILE@"
-SYNCHRONY_PID_FILE="@HOME@/synchrony.pid"
+SYNCHRONY_PID_FILE="@SYNCHRONY_PID_FILE@"
 JAVA_BIN="@JAVA_HOME@/bin/java"
 JAVA_OPTS="-Xss2048k -Xmx64m"
 
