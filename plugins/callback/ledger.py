@@ -191,7 +191,8 @@ class CallbackModule(CallbackBase):
             facts = data.get("ansible_facts", {}).get("atlassian_dc", {})
             self._ledger.found(host, data["dc_instances"], facts.get("problems", ()))
         if "dc_accounts" in data:
-            self._ledger.host(host).accounts = tuple(data["dc_accounts"])
+            accounts = data["dc_accounts"]
+            self._ledger.host(host).accounts = tuple(item for item in accounts if isinstance(item, Mapping))
         self._note_changes(host, result, task, data)
         self._record_all(host, result, task, data)
 

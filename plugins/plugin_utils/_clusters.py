@@ -184,8 +184,8 @@ def differences(nodes: Sequence[Node], matters: Mapping[str, Sequence[str]]) -> 
     compare("version", fact("version"))
     places = fact("shared_home_dir")
     compare("place of the shared home", places)
-    numbers = {label: node.instance.get("shared_home_id") for label, node in zip(labels, nodes, strict=True)}
-    if len(set(places.values())) == 1 and None not in places.values() and len(set(numbers.values())) > 1:
+    folders = {str(node.instance.get("shared_home_id")) for node in nodes}
+    if len(set(places.values())) == 1 and None not in places.values() and len(folders) > 1:
         told.append(
             f"the folder at {places[labels[0]]}: it is not the same on {', '.join(labels)}; is it mounted on all?"
         )
@@ -204,12 +204,16 @@ def differences(nodes: Sequence[Node], matters: Mapping[str, Sequence[str]]) -> 
 
 
 # -- who may be a node -------------------------------------------------------------------------------------------------
-def declared(names: Iterable[str], peers: Sequence[str] | None) -> bool:
-    """Whether a host may be a node, of which nothing is known but its names: without declared peers any host may be.
+def may_be_node(names: Iterable[str], peers: Sequence[str] | None, known: Iterable[str]) -> bool:
+    """Whether a host may be a node, of which nothing is known but its names.
+
+    Without declared peers any host may be. So it may where a declared peer is none of the hosts by its name: it may be
+    another name of this one.
 
     Args:
-        names: name and addresses of the host in the inventory.
+        names: name and address of the host in the inventory.
         peers: ``atlassian_dc_cluster_peers`` of a node, None when unset.
+        known: names and addresses of all hosts of the run.
 
     """
-    return peers is None or bool(set(peers) & set(names))
+    return peers is None or bool(set(peers) & set(names)) or not set(peers) <= set(known)

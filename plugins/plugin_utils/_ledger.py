@@ -23,8 +23,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._clusters i
     cluster_key,
     clusters,
     compare_accounts,
-    declared,
     differences,
+    may_be_node,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import (
     collection_version,
@@ -246,6 +246,11 @@ class Ledger:
         """The nodes of each cluster in this run."""
         return clusters({record.name: record.instances for record in self.hosts.values()})
 
+    @property
+    def _addresses(self) -> set[str]:
+        """Names and addresses of all hosts of the run."""
+        return {address for record in self.hosts.values() for address in record.addresses}
+
     def _with_other_nodes(
         self, record: HostRecord, control: Control, instance: Mapping[str, Any] | None, judgement: Judgement
     ) -> Judgement:
@@ -258,16 +263,20 @@ class Ledger:
 
     def _with_part_elsewhere(self, control: Control, cluster: str, judgement: Judgement) -> Judgement:
         """Call nothing right of which another host was to judge a part and did not."""
-        other = self.host(str(judgement.elsewhere))
-        names = [item["name"] for item in other.instances if cluster_key(other.name, item) == cluster]
-        theirs = next((found for name in names if (found := other.judged(control.id, name))), None)
         if judgement.status not in ("pass", "fixed", "not_applicable"):
             return judgement
+        other = self.hosts.get(str(judgement.elsewhere))
+        theirs = None
+        if other is not None:
+            names = [item["name"] for item in other.instances if cluster_key(other.name, item) == cluster]
+            theirs = next((found for name in names if (found := other.judged(control.id, name))), None)
         if theirs is not None and theirs.status not in ("error", "not_checked"):
             return judgement
-        why = self._why_not_checked(other, control) if theirs is None else theirs.reason
-        reason = f"{judgement.reason}, where it was not: {why}"
-        return Judgement("not_checked", reason, judgement.evidence)
+        if theirs is not None:
+            why = theirs.reason
+        else:
+            why = "it is not in this run" if other is None else self._why_not_checked(other, control)
+        return Judgement("not_checked", f"{judgement.reason}, where it was not: {why}", judgement.evidence)
 
     def _numbers(self, record: HostRecord) -> list[Judgement]:
         """Judge whether the nodes of a host's clusters have the same service accounts."""
@@ -275,7 +284,7 @@ class Ledger:
         silent = [
             f"{other.name} may be a node and was not reached"
             for other in self.hosts.values()
-            if not other.discovered and declared(other.addresses, record.peers)
+            if not other.discovered and may_be_node(other.addresses, record.peers, self._addresses)
         ]
         found = []
         for nodes in self._clusters.values():
@@ -302,8 +311,7 @@ class Ledger:
             names = f"cluster {cluster} ({', '.join(dict.fromkeys(node.host for node in nodes))})"
             messages += [f"{names}: nodes differ in {difference}" for difference in differences(nodes, jvm_switches())]
             peers = self.hosts[nodes[0].host].peers
-            here = {address for record in self.hosts.values() for address in record.addresses}
-            missing = self.left_out if peers is None else [peer for peer in peers if peer not in here]
+            missing = self.left_out if peers is None else [peer for peer in peers if peer not in self._addresses]
             if missing:
                 more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
                 why = (

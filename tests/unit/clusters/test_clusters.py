@@ -98,8 +98,8 @@ class TestSharedHome:
         assert self.of("n3", n1=other) == {"jira": {"judge": "n2"}}
 
     def test_folders_that_nobody_mounts_are_judged_on_each_node(self) -> None:
-        local: dict[str, Any] = dict.fromkeys(self.HOSTS, node(shared_home_id=None))
-        assert [self.of(host, **local) for host in self.HOSTS] == [{}, {}, {}]
+        found = {host: [node(shared_home_id=None)] for host in self.HOSTS}
+        assert [shared_homes(host, self.HOSTS, found) for host in self.HOSTS] == [{}, {}, {}]
 
     def test_two_nodes_on_one_host_judge_it_themselves(self) -> None:
         assert shared_homes("n1", ["n1"], {"n1": [node(), node(name="jira-b")]}) == {}
@@ -288,6 +288,15 @@ class TestPartElsewhere:
             f"{self.LEFT}, where it was not: host unreachable: no route",
         )
 
+    def test_is_not_checked_when_nobody_knows_that_host(self, ledger: Ledger) -> None:
+        ledger.findings("n2", [finding("DC-DIR-03", "pass", reason=self.LEFT, elsewhere="x")], TREES)
+        found = entry(ledger, "n2", "DC-DIR-03")
+        assert (found["status"], found["reason"]) == (
+            "not_checked",
+            f"{self.LEFT}, where it was not: it is not in this run",
+        )
+        assert list(ledger.hosts) == ["n1", "n2"]
+
     def test_what_is_judged_here_later_counts(self, ledger: Ledger) -> None:
         self.left(ledger)
         ledger.findings("n2", [finding("DC-DIR-03", "pass", reason="")], TREES)
@@ -336,7 +345,13 @@ class TestNumbers:
         assert self.status(ledger)[0] == "not_checked"
 
     @pytest.mark.parametrize(
-        ("peers", "status"), [(["192.0.2.2"], "pass"), (["n2", "192.0.2.3"], "not_checked"), ([], "pass")]
+        ("peers", "status"),
+        [
+            (["192.0.2.2"], "pass"),
+            (["n2", "192.0.2.3"], "not_checked"),
+            (["n3.example.com"], "not_checked"),
+            ([], "pass"),
+        ],
     )
     def test_who_is_declared_decides(self, ledger: Ledger, peers: list[str], status: str) -> None:
         self.judged(ledger, n1=998, n2=998)

@@ -528,7 +528,7 @@ class TestClusters:
         assert "where it was not: no task of this playbook judged it" in run.entry("DC-DIR-03", "jira", "h2")["reason"]
 
     @pytest.mark.parametrize(
-        ("peers", "status"), [("[gone]", "not_checked"), ("[127.0.0.1]", "not_checked"), ("[x]", "pass")]
+        ("peers", "status"), [("[gone]", "not_checked"), ("[127.0.0.1]", "not_checked"), ("[h1]", "pass")]
     )
     def test_a_host_that_is_not_reached_counts_when_it_may_be_a_node(
         self, playbook: Playbook, peers: str, status: str
