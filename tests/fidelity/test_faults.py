@@ -152,7 +152,7 @@ def killed_among_the_files(fault: Fault) -> None:
 def lost_connection(fault: Fault) -> None:
     def cut(run: Run) -> None:
         run.held()
-        fault.sh("systemctl stop ssh.socket ssh.service 2>/dev/null; pkill -KILL sshd; true")
+        fault.sh("systemctl stop ssh.socket ssh.service || true; pkill -KILL sshd || true")
 
     try:
         broken = fault.play(hold_before=LIVE, during=cut, **RESTART)
