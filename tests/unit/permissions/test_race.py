@@ -19,7 +19,8 @@ from unit.permissions.permission_product import OTHER_UID, SERVICE_UID, Product,
 pytestmark = needs_root
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
-SECONDS = 2.0
+SECONDS, ROUNDS = 2.0, 5
+"""How long and how often at least."""
 
 
 @contextmanager
@@ -78,7 +79,7 @@ def test_nothing_outside_ever_changes(product: Product, kind: str) -> None:
     try:
         with swapping(pairs):
             end = time.monotonic() + SECONDS
-            while time.monotonic() < end:
+            while time.monotonic() < end or rounds < ROUNDS:
                 for descriptor in mine:
                     os.fchmod(descriptor, 0o666)  # so that every round has something to change
                 product.run()
@@ -87,5 +88,4 @@ def test_nothing_outside_ever_changes(product: Product, kind: str) -> None:
     finally:
         for descriptor in mine:
             os.close(descriptor)
-    assert rounds > 3
     assert snapshot(outside) == before
