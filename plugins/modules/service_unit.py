@@ -363,9 +363,9 @@ class ServiceUnits:
 
     def _started_in(self, shown: dict[str, str]) -> list[str]:
         """Return the folder the unit is started in, if products of this host write there: it may log there."""
-        folder = shown.get("WorkingDirectory", "").lstrip("!-")
-        written = [path for instance in self.params["instances"] for path in needed_folders(instance, None)]
-        return [folder] if any(below(folder, path) for path in written) else []
+        started = shown.get("WorkingDirectory", "").lstrip("!-")
+        written = [folder for instance in self.params["instances"] for folder in needed_folders(instance, None)]
+        return [started] if any(below(started, folder) for folder in written) else []
 
     def _part(self, control: str, wanted: dict[str, str], current: str | None, of_identity: bool) -> dict[str, str]:
         """Return the directives of a control: the wanted ones, or those there are when it may not be put right."""

@@ -119,7 +119,8 @@ class TestHostileFile:
         dice = random.Random(4)  # noqa: S311 - no secret
         for _turn in range(200):
             host.write(
-                PATH, bytes(dice.choice(b"ID=VERSN_\"'\\\n $debian12\x00\xff#") for _ in range(dice.randrange(200)))
+                PATH,
+                bytes(dice.choice(b"ID=VERSN_\"'\\\n $debian12\x00\xff#") for _number in range(dice.randrange(200))),
             )
             platform, problems = looked_at(host)
             assert platform["title"].isprintable()
