@@ -1012,6 +1012,7 @@ class Instance:
             "log_dirs": self._folders(self.product["log_dirs"]),
             "web_root": self._web_root(),
             "archive_dirs": self._section("archives", "dirs"),
+            "archive_names": (self.product.get("archives") or {}).get("patterns"),
             "code_dirs": self._section("code", "dirs"),
             "problems": [],
         }

@@ -340,6 +340,10 @@ dc_instances:
       description: Folders in which no backup archive may be left.
       type: list
       elements: str
+    archive_names:
+      description: Names of the product's backup archives there, as shell patterns.
+      type: list
+      elements: str
     code_dirs:
       description: Folders of the homes that hold code the product loads.
       type: list

@@ -131,6 +131,7 @@ class _Instance:
         self.self_contained = bool(self.install) and self.install == self.home
         self.secrets = _paths([secret.get("path") for secret in instance.get("secret_files") or []])
         self.archive_dirs = _paths(instance.get("archive_dirs"))
+        self.archive_names = tuple(dict.fromkeys((*ARCHIVE_NAMES, *(instance.get("archive_names") or ()))))
         self.scratch = _paths(instance.get("scratch_dirs"))
         self.web_root: str | None = instance.get("web_root")
         self.roots = self._roots()
@@ -247,7 +248,7 @@ class _Instance:
         for path in self.archive_dirs:
             inside = below(path, outer.path)
             if inside is not None:
-                names = [_join(literal(inside), f"**/{name}") for name in ARCHIVE_NAMES]
+                names = [_join(literal(inside), f"**/{name}") for name in self.archive_names]
                 result.append({"control": ARCHIVES, "paths": names})
         return result
 
@@ -388,7 +389,7 @@ class _Instance:
                 )
         for path in self.archive_dirs:
             if all(below(path, root.path) is None for root in outermost):
-                names = {"control": ARCHIVES, "paths": [f"**/{name}" for name in ARCHIVE_NAMES]}
+                names = {"control": ARCHIVES, "paths": [f"**/{name}" for name in self.archive_names]}
                 result.append(self._tree(_Root("archive", "", path), "backup folder", archives=[names], required=False))
         for path in self._above_install(covered):
             # Who may write there can put another installation in the place of this one.

@@ -357,26 +357,24 @@ def faults(
     """Meet those that are to be tested, two at a time: mostly each waits for something."""
     names = {item.name for item in request.session.items}
     chosen = [title for title in FAULTS if f"test_fault[{title}]" in names]
-    lab = Lab("fidelity-faults", tmp_path_factory.mktemp("faults"))
-    hosts = {title: f"f{number}" for number, title in enumerate(FAULTS, start=1)}
+    folder = tmp_path_factory.mktemp("faults")
 
     def meet(title: str) -> Fault:
-        fault = Fault(lab, hosts[title])
-        FAULTS[title][0](fault)
+        number = list(FAULTS).index(title)
+        act, image = FAULTS[title]
+        # A group of its own: more hosts at once than needed would use up what the kernel watches files with.
+        lab = Lab(f"fidelity-fault{number}", folder / f"{number}")
+        lab.folder.mkdir()
+        fault = Fault(lab, f"f{number}")
+        try:
+            lab.up([f"{fault.host}={image}:{DISTRIBUTIONS[number % len(DISTRIBUTIONS)]}"])
+            act(fault)
+        finally:
+            lab.down()
         return fault
 
-    try:
-        lab.up(
-            [
-                f"{hosts[title]}={image}:{DISTRIBUTIONS[number % len(DISTRIBUTIONS)]}"
-                for number, (title, (_meet, image)) in enumerate(FAULTS.items())
-                if title in chosen
-            ]
-        )
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            yield {title: pool.submit(meet, title) for title in chosen}
-    finally:
-        lab.down()
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        yield {title: pool.submit(meet, title) for title in chosen}
 
 
 @pytest.mark.parametrize("title", FAULTS)

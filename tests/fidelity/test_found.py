@@ -344,7 +344,7 @@ def test_other_file_systems_are_not_checked_and_say_how(story: Story, row: Row) 
     assert proof(found) == left
     assert left.items() <= proof(entries(story.audit, MOUNTS)["DC-DIR-03"]).items()
     problems = "\n".join(story.audit.report["messages"])
-    assert f"{SHARED}: is the shared home, but root may not look at it" in problems
+    assert f"{SHARED}: is the shared home according to cluster.properties, but root may not look at it" in problems
     assert "missing" not in problems
 
 

@@ -9,6 +9,7 @@ Every product is broken in every way. Each round breaks all hosts, so that one a
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,7 +34,19 @@ DATA = yaml.safe_load((Path(__file__).parent / "mutations.yml").read_text())
 MUTATIONS: list[dict[str, Any]] = DATA["mutations"]
 PLACES: dict[str, dict[str, str]] = DATA["places"]
 SETTINGS: dict[str, Any] = {"atlassian_dc_allow_restart": True, "atlassian_dc_service_user_groups": ["docker"]}
+FOUND = ("UNIT", "ACCOUNT", "INSTALL", "DATA")
+"""Variables of the shell that discovery tells."""
 Row = Callable[[str, str, str, bool], None]
+
+
+def ways(group: str) -> list[dict[str, Any]]:
+    """Return the mutations of a group: those whose places its product has."""
+    product = HOSTS[group][0].partition(":")[0]
+    known = {*FOUND, *PLACES[product]}
+    return [mutation for mutation in MUTATIONS if set(re.findall(r"\$([A-Z][A-Z0-9]*)", mutation["by"])) <= known]
+
+
+PAIRS = [(group, mutation) for group in HOSTS for mutation in ways(group)]
 
 
 class Trial:
@@ -55,13 +68,8 @@ class Target:
 
     def know(self, instance: dict[str, Any]) -> None:
         """Take from the report what discovery has found."""
-        found = {
-            "UNIT": instance["unit"],
-            "ACCOUNT": instance["service_account"],
-            "INSTALL": instance["install_dir"],
-            "DATA": instance["home_dir"],
-        }
-        self.values = {**found, **PLACES[self.product]}
+        facts = (instance[key] for key in ("unit", "service_account", "install_dir", "home_dir"))
+        self.values = {**dict(zip(FOUND, facts, strict=True)), **PLACES[self.product]}
 
     def script(self, commands: str) -> str:
         return "".join(f"{name}={shlex.quote(value)}\n" for name, value in self.values.items()) + commands
@@ -100,7 +108,7 @@ def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
     clean = _failures(lab, targets)
     assert {name: sorted(found) for name, found in clean.items() if found} == {}
     trials: dict[tuple[str, str], Trial] = {}
-    waiting = {group: list(MUTATIONS) for group in HOSTS}
+    waiting = {group: ways(group) for group in HOSTS}
     while any(waiting.values()):
         tried = [(target, waiting[target.group].pop(0)) for target in targets if waiting[target.group]]
         for target, mutation in tried:
@@ -129,8 +137,9 @@ def _failures(lab: Lab, targets: list[Target]) -> dict[str, dict[str, dict[str, 
     }
 
 
-@pytest.mark.parametrize("group", HOSTS)
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=[mutation["name"] for mutation in MUTATIONS])
+@pytest.mark.parametrize(
+    ("group", "mutation"), PAIRS, ids=[f"{mutation['name']} ({group})" for group, mutation in PAIRS]
+)
 def test_is_found_under_its_control_and_repaired(
     trials: dict[tuple[str, str], Trial], row: Row, mutation: dict[str, Any], group: str
 ) -> None:

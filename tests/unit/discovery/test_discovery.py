@@ -119,6 +119,7 @@ class TestWhole:
             "log_dirs": [f"{INSTALL}/logs", f"{HOME}/log"],
             "web_root": f"{INSTALL}/atlassian-jira",
             "archive_dirs": [f"{HOME}/export", f"{HOME}/import"],
+            "archive_names": ["*.zip", "*.xml.zip", "*.tar", "*.tar.gz", "*.tgz", "*.sql", "*.sql.gz", "*.dump"],
             "code_dirs": [f"{HOME}/plugins/installed-plugins"],
             "problems": [],
         }

@@ -49,6 +49,13 @@ def controls(trees: list[dict[str, Any]]) -> set[str]:
     return found
 
 
+@pytest.mark.parametrize("folder", ["/var/apps/jira/export", "/srv/backups"])
+def test_backups_are_known_by_the_names_of_the_product(folder: str) -> None:
+    trees = policy.permission_trees([instance(archive_dirs=[folder], archive_names=["*.xml"])])
+    paths = [path for tree in trees for part in tree.get("archives", []) for path in part["paths"]]
+    assert [path for path in paths if path.endswith(".xml")] == [f"{'export/' if 'export' in folder else ''}**/*.xml"]
+
+
 def names(trees: list[dict[str, Any]]) -> list[str]:
     return [tree["name"] for tree in trees]
 
