@@ -9,6 +9,7 @@ with a plain version 2 hierarchy. The namespace is bound to a file, so that it o
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -17,7 +18,6 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ def needs_namespace() -> bool:
     return not kinds or kinds[-1] != "cgroup2"
 
 
-@contextmanager
+@contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock between processes; it goes away with the process, so a crash leaves none."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,6 +135,18 @@ def remove_empty_bridges() -> None:
             continue
         if not json.loads(_run(["ip", "-json", "link", "show", "master", link["ifname"]]) or "[]"):
             _run(["ip", "link", "delete", link["ifname"]])
+
+
+WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
+ENOUGH_WATCHERS = 1024
+"""Systemd, bus and log of a host hold seven in all: the usual 128 are used up by 18 hosts, and units of the next one fail."""
+
+
+def allow_watchers(setting: Path = WATCHERS) -> None:
+    """Let more programs watch files until the machine is started again, where that is allowed."""
+    with contextlib.suppress(OSError, ValueError):
+        if int(setting.read_text()) < ENOUGH_WATCHERS:
+            setting.write_text(str(ENOUGH_WATCHERS))
 
 
 class Podman:
@@ -178,6 +190,7 @@ class Podman:
             (self.state / ".gitignore").write_text("*\n")
             (self.store / "location").write_text(f"{self.id}\n")
             self._write_config()
+            allow_watchers()
             self.run_dir.mkdir(parents=True, exist_ok=True)
             self.run_dir.chmod(0o700)
             if needs_namespace():
