@@ -139,7 +139,7 @@ def remove_empty_bridges() -> None:
 
 WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
 ENOUGH_WATCHERS = 1024
-"""Systemd, bus and log of a host hold seven in all: the usual 128 are used up by 18 hosts, and units of the next one fail."""
+"""Systemd and its like hold seven on a host: the usual 128 are used up by 18 hosts, and units of the next one fail."""
 
 
 def allow_watchers(setting: Path = WATCHERS) -> None:
