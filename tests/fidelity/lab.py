@@ -43,11 +43,12 @@ class Outcome:
         return list(self.report["hosts"][host]["controls"])
 
     def statuses(self, host: str) -> dict[str, str]:
-        """Status of each control; these hosts have one instance."""
+        """Status of each control of a host with one instance."""
         return {entry["id"]: entry["status"] for entry in self.entries(host)}
 
     def with_status(self, host: str, *statuses: str) -> set[str]:
-        return {control for control, status in self.statuses(host).items() if status in statuses}
+        """Controls that have one of the statuses on any instance."""
+        return {entry["id"] for entry in self.entries(host) if entry["status"] in statuses}
 
     def reason(self, host: str, control: str) -> str:
         return next(str(entry["reason"]) for entry in self.entries(host) if entry["id"] == control)
