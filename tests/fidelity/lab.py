@@ -47,7 +47,7 @@ class Outcome:
         return {entry["id"]: entry["status"] for entry in self.entries(host)}
 
     def with_status(self, host: str, *statuses: str) -> set[str]:
-        """Controls that have one of the statuses on any instance."""
+        """Return the controls that have one of the statuses on any instance."""
         return {entry["id"] for entry in self.entries(host) if entry["status"] in statuses}
 
     def reason(self, host: str, control: str) -> str:
