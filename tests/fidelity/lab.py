@@ -28,6 +28,8 @@ DISTRIBUTIONS: tuple[str, ...] = tuple(tomllib.loads(RECIPES.read_text(encoding=
 PATIENCE = 900
 """Seconds after which a run is given up."""
 SNAPSHOT = (Path(__file__).parent / "snapshot.py").read_text(encoding="utf-8")
+STATE = "import json, urllib.request as u; print(json.load(u.urlopen('http://127.0.0.1:%d/status'))['state'])"
+"""Prints what a product says of itself."""
 
 
 @dataclass
@@ -185,6 +187,21 @@ class Lab:
     def sh(self, host: str, script: str) -> str:
         """Run a shell script on a host; it must succeed."""
         return self.group.output(host, ["sh", "-euc", script])
+
+    def served_by(self, host: str, unit: str = "jira.service", port: int = 8080) -> str:
+        """Return the account a product runs as in its unit, once its status page answers; else what is wrong."""
+        return self.sh(
+            host,
+            f"""
+            state() {{ python3 -c "{STATE % port}" 2>&1; }}
+            [ "$(systemctl show -P ActiveState {unit})" = active ] || {{ echo down; exit; }}
+            for i in $(seq 240); do [ "$(state)" = RUNNING ] && break; sleep 0.5; done
+            [ "$(state)" = RUNNING ] || {{ echo not serving; exit; }}
+            for pid in $(pgrep java); do
+              if grep -q "/{unit}$" /proc/$pid/cgroup; then ps -o user:32= -p $pid; fi
+            done
+            """,
+        ).strip()
 
     def snapshot(self, host: str) -> dict[str, list[Any]]:
         return dict(json.loads(self.group.output(host, ["python3", "-c", SNAPSHOT])))

@@ -33,7 +33,6 @@ MOVED = {"DC-USR-01", "DC-USR-04"}
 BY_HAND = {"DC-DIR-06"}
 """What no run puts right on these hosts."""
 RESTART: dict[str, Any] = {"atlassian_dc_allow_restart": True}
-STATUS = "import json, urllib.request as u; print(json.load(u.urlopen('http://127.0.0.1:8080/status'))['state'])"
 # Lines of the record after which a module is killed: in the middle of the files.
 ENOUGH = 1500
 KILL_AMID = f"""
@@ -63,17 +62,8 @@ class Fault:
     def play(self, playbook: str = "harden", *arguments: str, **options: Any) -> Outcome:
         return self.lab.play(playbook, "--limit", self.host, *arguments, **options)
 
-    def serving(self) -> str:
-        """Return the account the product runs as once its status page answers, "down" when it does not run."""
-        return self.sh(f"""
-            [ "$(systemctl show -P ActiveState jira.service)" = active ] || {{ echo down; exit; }}
-            for i in $(seq 120); do [ "$(python3 -c "{STATUS}" 2>&1)" = RUNNING ] && break; sleep 0.5; done
-            [ "$(python3 -c "{STATUS}" 2>&1)" = RUNNING ] || {{ echo not serving; exit; }}
-            ps -o user= -p "$(systemctl show -P MainPID jira.service)"
-        """)
-
     def expect_serving(self, account: str) -> None:
-        found = self.serving()
+        found = self.lab.served_by(self.host)
         self.expect(f"serving as {account}", found == account, found)
 
     def expect_nothing_half_written(self) -> None:
@@ -170,7 +160,7 @@ def rebooted_between_the_plays(fault: Fault) -> None:
     def reboot(run: Run) -> None:
         run.held()
         fault.lab.group.restart(fault.host)
-        seen.append(fault.serving())
+        seen.append(fault.lab.served_by(fault.host))
 
     broken = fault.play(hold_before=STOP, during=reboot, **RESTART)
     fault.expect("came up as it ran before", seen == ["root"], seen)
@@ -184,9 +174,9 @@ def stopped_by_somebody(fault: Fault) -> None:
     fault.sh("systemctl stop jira.service")
     outcome = fault.play(**RESTART)
     fault.expect("the run ends well", outcome.code == 0 and outcome.report["complete"], outcome.output[-3000:])
-    fault.expect("stays stopped", fault.serving() == "down")
+    fault.expect("stays stopped", fault.lab.served_by(fault.host) == "down")
     again = fault.play(**RESTART)
-    fault.expect("stays stopped after another run", again.code == 0 and fault.serving() == "down")
+    fault.expect("stays stopped after another run", again.code == 0 and fault.lab.served_by(fault.host) == "down")
     fault.sh("systemctl start jira.service")
     fault.expect_serving("jira")
     fault.expect_nothing_half_written()

@@ -181,23 +181,6 @@ class Story:
             unit = code_block("ini")
             self.lab.sh(host, f"cat > /etc/systemd/system/jira.service <<'EOF'\n{unit}EOF\n{steps}")
 
-    def served_by(self, host: str, unit: str = "jira.service", port: int = 8080) -> str:
-        """Return the account the product runs as in its unit, once its status page answers; else what is wrong."""
-        page = (
-            f"import json, urllib.request as u; print(json.load(u.urlopen('http://127.0.0.1:{port}/status'))['state'])"
-        )
-        script = f"""
-        for i in $(seq 240); do
-          [ "$(python3 -c "{page}" 2>&1)" = RUNNING ] && break
-          sleep 0.5
-        done
-        [ "$(python3 -c "{page}" 2>&1)" = RUNNING ] || {{ echo does not serve; exit; }}
-        for pid in $(pgrep java); do
-          if grep -q "/{unit}$" /proc/$pid/cgroup; then ps -o user:32= -p $pid; fi
-        done
-        """
-        return self.lab.sh(host, script).strip()
-
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
@@ -240,7 +223,7 @@ def test_a_second_harden_changes_nothing(story: Story, row: Row, host: str) -> N
 def test_the_product_serves_as_the_right_account(
     story: Story, row: Row, host: str, unit: str, port: int, account: str
 ) -> None:
-    found = story.served_by(host, unit, port)
+    found = story.lab.served_by(host, unit, port)
     row(f"found, {host}: {unit} in the end", f"serves as {account}", f"serves as {found}", found == account)
     assert found == account
     last = {**story.again, **story.last}[host]

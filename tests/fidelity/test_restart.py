@@ -26,16 +26,10 @@ class Story:
         self.staged = lab.play("harden")
         self.again = lab.play("harden")
         lab.sh(SECOND, "systemctl restart jira.service")
-        self.users_when_staged = [self.user(FIRST), self.user(SECOND)]
+        self.users_when_staged = [lab.served_by(FIRST), lab.served_by(SECOND)]
         lab.sh(FIRST, ONLY_AS_ROOT)
         self.failed = lab.play("harden", atlassian_dc_allow_restart=True, atlassian_dc_service_user_start_timeout=60)
-        self.users_after_failure = [self.user(FIRST), self.user(SECOND)]
-
-    def user(self, host: str) -> str:
-        """Return the account the product runs as, once its status page answers."""
-        page = "import json, urllib.request as u; print(json.load(u.urlopen('http://127.0.0.1:8080/status'))['state'])"
-        waiting = f'for i in $(seq 60); do [ "$(python3 -c "{page}" 2>&1)" = RUNNING ] && break; sleep 0.5; done'
-        return self.lab.sh(host, f'{waiting}; ps -o user= -p "$(systemctl show -P MainPID jira.service)"').strip()
+        self.users_after_failure = [lab.served_by(FIRST), lab.served_by(SECOND)]
 
 
 @pytest.fixture(scope="module")
