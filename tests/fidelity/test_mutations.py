@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Break a hardened host in one way at a time: the audit finds exactly that, and harden puts it right.
 
-Every product is broken in every way. Each round breaks all hosts, so that one audit and one harden serve all.
+Every product is broken in every way. Each round breaks all hosts, so that one audit and one harden serve all. The audit
+of a round also tells what the repair of the round before has left: what follows on a host breaks other controls.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -49,20 +51,43 @@ def ways(group: str) -> list[dict[str, Any]]:
 PAIRS = [(group, mutation) for group in HOSTS for mutation in ways(group)]
 
 
-class Trial:
-    """What came of one mutation."""
+def expected(mutation: dict[str, Any]) -> set[str]:
+    """Return the controls that must fail by a mutation."""
+    return {mutation["breaks"], *mutation.get("also", [])}
 
-    def __init__(
-        self, values: dict[str, str], found: dict[str, dict[str, Any]], fixed: set[str], left: set[str]
-    ) -> None:
-        self.values, self.found, self.fixed, self.left = values, found, fixed, left
+
+def touched(mutation: dict[str, Any] | None) -> set[str]:
+    """Return the controls that may fail by a mutation."""
+    return set() if mutation is None else expected(mutation) | set(mutation.get("may", []))
+
+
+def courses(group: str) -> list[list[dict[str, Any] | None]]:
+    """Deal the mutations of a group to its hosts; two in a row touch no common control. None is a round of rest."""
+    left = ways(group)
+    dealt: list[list[dict[str, Any] | None]] = [[] for _image in HOSTS[group]]
+    while left:
+        for course in dealt:
+            before = touched(course[-1]) if course else set()
+            following = next((mutation for mutation in left if not touched(mutation) & before), None)
+            if following is not None:
+                left.remove(following)
+            course.append(following)
+    return dealt
+
+
+class Trial:
+    """What came of one mutation: what failed, what harden fixed, and what it left for the next audit of the host."""
+
+    def __init__(self, values: dict[str, str], found: dict[str, dict[str, Any]], fixed: set[str]) -> None:
+        self.values, self.found, self.fixed = values, found, fixed
+        self.left: set[str] = set()
 
 
 class Target:
     """A host, and how what mutations break is called on it."""
 
-    def __init__(self, name: str, group: str, image: str) -> None:
-        self.name, self.group, self.image = name, group, image
+    def __init__(self, name: str, group: str, image: str, course: list[dict[str, Any] | None]) -> None:
+        self.name, self.group, self.image, self.course = name, group, image, course
         self.product = image.partition(":")[0]
         self.values: dict[str, str] = {}
 
@@ -79,9 +104,9 @@ class Target:
 def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Trial]]:
     lab = Lab("fidelity-mutations", tmp_path_factory.mktemp("mutations"))
     targets = [
-        Target(f"{image.replace(':', '-')}{number}", group, image)
+        Target(f"{image.replace(':', '-')}{number}", group, image, course)
         for group, images in HOSTS.items()
-        for number, image in enumerate(images, start=1)
+        for number, (image, course) in enumerate(zip(images, courses(group), strict=True), start=1)
     ]
     try:
         lab.up([f"{target.name}={target.image}" for target in targets])
@@ -108,24 +133,30 @@ def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
     clean = _failures(lab, targets)
     assert {name: sorted(found) for name, found in clean.items() if found} == {}
     trials: dict[tuple[str, str], Trial] = {}
-    waiting = {group: ways(group) for group in HOSTS}
-    while any(waiting.values()):
-        tried = [(target, waiting[target.group].pop(0)) for target in targets if waiting[target.group]]
+    last: dict[str, Trial] = {}
+    for round_ in itertools.zip_longest(*(target.course for target in targets)):
+        tried = [(target, mutation) for target, mutation in zip(targets, round_, strict=True) if mutation is not None]
         for target, mutation in tried:
             lab.sh(target.name, target.script(mutation["by"]))
         found = _failures(lab, targets)
+        _settle(last, found, {target.name: touched(mutation) for target, mutation in tried})
         repair = lab.play("harden", **SETTINGS)
         assert repair.code == 0, repair.output
         for target, mutation in tried:
-            if "undo" in mutation:
-                lab.sh(target.name, target.script(mutation["undo"]))
-        left = _failures(lab, targets)
-        for target, mutation in tried:
             name = target.name
-            fixed = repair.with_status(name, "fixed")
-            trial = Trial(target.values, found[name], fixed, set(left[name]))
-            trials[target.group, mutation["name"]] = trial
+            if "undo" in mutation:
+                lab.sh(name, target.script(mutation["undo"]))
+            last[name] = Trial(target.values, found[name], repair.with_status(name, "fixed"))
+            trials[target.group, mutation["name"]] = last[name]
+    _settle(last, _failures(lab, targets), {})
     return trials
+
+
+def _settle(last: dict[str, Trial], found: dict[str, dict[str, Any]], touched_now: dict[str, set[str]]) -> None:
+    """Note what the last mutation of each host has left behind: what fails and does not by the one that follows."""
+    for name, trial in last.items():
+        trial.left |= set(found[name]) - touched_now.get(name, set())
+    last.clear()
 
 
 def _failures(lab: Lab, targets: list[Target]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -145,21 +176,18 @@ def test_is_found_under_its_control_and_repaired(
 ) -> None:
     control = mutation["breaks"]
     trial = trials[group, mutation["name"]]
-    expected = {control, *mutation.get("also", [])}
-    may = set(mutation.get("may", []))
+    must, may = expected(mutation), touched(mutation)
     repaired = mutation.get("repaired", True)
-    right = (
-        expected <= set(trial.found) <= expected | may and not trial.left and (not repaired or expected <= trial.fixed)
-    )
-    outcome = "repaired" if repaired and expected <= trial.fixed else "reported" if not repaired else "NOT repaired"
+    right = must <= set(trial.found) <= may and not trial.left and (not repaired or must <= trial.fixed)
+    outcome = "repaired" if repaired and must <= trial.fixed else "reported" if not repaired else "NOT repaired"
     found = f"{'+'.join(sorted(trial.found))} {outcome}"
-    row(f"{control} {mutation['name']} ({group})", "+".join(sorted(expected)), found, right)
-    assert expected <= set(trial.found) <= expected | may, {key: entry["reason"] for key, entry in trial.found.items()}
-    assert (expected | may) - {control} <= set(load_catalogue()[control].implies)
+    row(f"{control} {mutation['name']} ({group})", "+".join(sorted(must)), found, right)
+    assert must <= set(trial.found) <= may, {key: entry["reason"] for key, entry in trial.found.items()}
+    assert may - {control} <= set(load_catalogue()[control].implies)
     entry = trial.found[control]
     assert mutation.get("words", "").format(**trial.values) in entry["reason"] + json.dumps(entry["evidence"])
     if repaired:
-        assert expected <= trial.fixed
+        assert must <= trial.fixed
     assert trial.left == set()
 
 
