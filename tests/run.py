@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -27,6 +27,7 @@ from versions import VERSIONS, junit_of
 ENVIRONMENT = Environment(CHECKOUT / ".venv", sys.executable, ("-r", str(CHECKOUT / "requirements-dev.txt")))
 COLLECTION = CHECKOUT / ".collections" / "ansible_collections" / "atlassian_dc" / "hardening"
 HOSTS = [sys.executable, str(CHECKOUT / "tests" / "hosts" / "hosts.py")]
+IMAGES = "images of the test hosts"
 # Two at a time: while one waits for its test hosts, the other computes.
 WORKERS = 2
 # Targets that are a script of their own, with hosts of one image.
@@ -113,9 +114,10 @@ def versions_check(version: str) -> Check:
 
 
 def all_checks() -> dict[str, list[Check]]:
-    """Every check by target, those that take longest first."""
+    """Every check by target, in the order they are begun: what needs no test hosts while their images are built."""
     scenarios = sorted(path.parent.name for path in CHECKOUT.glob("molecule/*/molecule.yml"))
     return {
+        "unit": [pytest_check("unit", "-n", "2", "tests/unit")],
         "molecule": [molecule_check(scenario) for scenario in scenarios],
         "fidelity": [
             pytest_check(
@@ -123,7 +125,6 @@ def all_checks() -> dict[str, list[Check]]:
             )
         ],
         "versions": [versions_check(version) for version in VERSIONS],
-        "unit": [pytest_check("unit", "-n", "2", "tests/unit")],
         "lint": [
             Check("ansible-lint", [ENVIRONMENT.tool("ansible-lint"), "--offline"]),
             Check("mypy", [ENVIRONMENT.tool("mypy"), "plugins", "tests"], env={"MYPYPATH": "tests"}),
@@ -169,11 +170,20 @@ def count(junit: Path | None, exit_code: int) -> Outcome:
     return outcome
 
 
-def run_check(check: Check) -> Outcome:
-    """Run one check and say how it went."""
+def run_check(check: Check, images: Future[Outcome] | None = None) -> Outcome:
+    """Run one check and say how it went.
+
+    Args:
+        check: the check.
+        images: the outcome of building the images, for which a check with test hosts waits.
+
+    """
     if check.junit:
         check.junit.unlink(missing_ok=True)
     log = RESULTS / f"{check.name.replace(' ', '-')}.log"
+    if check.needs_hosts and images is not None and images.result().failed:
+        say(f"    {check.name}: FAILED, because the {IMAGES} could not be built")
+        return Outcome(failed=1)
     say(f"==> {check.name}")
     started = time.monotonic()
     exit_code, trouble = 0, ""
@@ -205,7 +215,11 @@ def run_checks(checks: Sequence[Check]) -> int:
     RESULTS.mkdir(exist_ok=True)
     started = time.monotonic()
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        outcomes = list(pool.map(run_check, checks))
+        images = None
+        if any(check.needs_hosts for check in checks):
+            images = pool.submit(run_check, Check(IMAGES, [*HOSTS, "setup"]))
+        begun = [pool.submit(run_check, check, images) for check in checks]
+        outcomes = [future.result() for future in ([images] if images else []) + begun]
     skipped = sum(outcome.skipped for outcome in outcomes)
     say(f"==> all done after {time.monotonic() - started:.1f} s" + (f", {skipped} tests skipped" if skipped else ""))
     failed = sum(outcome.failed for outcome in outcomes)
@@ -265,7 +279,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             argv = [product] if target == "demo" else []
             return subprocess.run([ENVIRONMENT.tool("python"), SCRIPTS[target], *argv], check=False).returncode
         chosen = list(itertools.chain.from_iterable(checks.values())) if target == "test" else checks[target]
-        setup(images=None if any(check.needs_hosts for check in chosen) else ())
+        setup()
         return run_checks(chosen)
     except HostsError as error:
         code = fail(str(error))
