@@ -107,7 +107,7 @@ import re
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
@@ -364,8 +364,12 @@ class ServiceUnits:
     def _started_in(self, shown: dict[str, str]) -> list[str]:
         """Return the folder the unit is started in, if products of this host write there: it may log there."""
         started = shown.get("WorkingDirectory", "").lstrip("!-")
-        written = [folder for instance in self.params["instances"] for folder in needed_folders(instance, None)]
-        return [started] if any(below(started, folder) for folder in written) else []
+        return [started] if any(below(started, folder) for folder in self._written_folders) else []
+
+    @cached_property
+    def _written_folders(self) -> list[str]:
+        """Folders that the products of this host write to."""
+        return [folder for instance in self.params["instances"] for folder in needed_folders(instance, None)]
 
     def _part(self, control: str, wanted: dict[str, str], current: str | None, of_identity: bool) -> dict[str, str]:
         """Return the directives of a control: the wanted ones, or those there are when it may not be put right."""
