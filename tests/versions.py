@@ -37,6 +37,8 @@ TARGET: Version = (3, 9)
 UNIT_TESTS = ("tests/unit/ledger", "tests/unit/discovery/test_product_info.py", "tests/unit/structure")
 # What differs between versions; the oldest and the newest one run all of sanity.
 FEW = ("validate-modules", "import", "compile")
+# What Galaxy does not get; the newest version looks at it too.
+NOT_SHIPPED = ("tests/", "molecule/")
 # ansible-test leaves out what it cannot run, and only warns. At its end it lists its warnings, apart from those of pip.
 REVIEW = "WARNING: Reviewing previous "
 HARMLESS = re.compile(r"WARNING: (Using locale |Sanity test .* may be slow )")
@@ -76,8 +78,13 @@ def note(version: str, name: str, kind: str | None = None, message: str = "") ->
 
 
 @contextmanager
-def copied_collection() -> Iterator[Path]:
-    """Copy the checkout's own files to where ansible-test wants a collection: below its name, in a git repository."""
+def copied_collection(whole: bool) -> Iterator[Path]:
+    """Copy the checkout's own files to where ansible-test wants a collection: below its name, in a git repository.
+
+    Args:
+        whole: also what is not shipped.
+
+    """
     git = ["git", "-c", "safe.directory=*"]
     listed = subprocess.run(
         [*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -89,7 +96,8 @@ def copied_collection() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="atlassian-dc-") as temporary:
         copy = Path(temporary, "ansible_collections", "atlassian_dc", "hardening")
         for name in filter(None, listed.split("\0")):
-            if os.path.lexists(CHECKOUT / name):  # else deleted, but not committed yet
+            wanted = whole or not name.startswith(NOT_SHIPPED)
+            if wanted and os.path.lexists(CHECKOUT / name):  # else deleted, but not committed yet
                 (copy / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(CHECKOUT / name, copy / name, follow_symlinks=False)
         subprocess.run([*git, "init", "--quiet"], check=True, cwd=copy)
@@ -135,10 +143,11 @@ def pip_settings(environment: Environment) -> configparser.RawConfigParser:
     return settings
 
 
-def tests_of(version: str) -> list[str]:
-    """Arguments that choose the tests of a version; none for all of them."""
+def tests_of(version: str) -> tuple[list[str], bool]:
+    """Return the arguments that choose the tests of a version, none for all; whether the whole checkout is meant."""
     found = [known for known, (oldest, newest) in VERSIONS.items() if find_python(oldest, newest)]
-    return [] if version in (found[0], found[-1]) else [f"--test={name}" for name in FEW]
+    newest = version == found[-1]
+    return ([] if newest or version == found[0] else [f"--test={name}" for name in FEW]), newest
 
 
 def sanity(environment: Environment, version: str) -> bool:
@@ -147,7 +156,8 @@ def sanity(environment: Environment, version: str) -> bool:
     # Nothing of a version manager is in this PATH: of its programs some only fail.
     env = {"HOME": str(home), "PATH": f"{environment.folder / 'bin'}:{home}:{SYSTEM_PATH}", "LC_ALL": "C.UTF-8"}
     (controller,) = (folder.name for folder in environment.folder.glob("lib/python*"))
-    runs = [["--python", controller.removeprefix("python"), *tests_of(version)]]
+    tests, whole = tests_of(version)
+    runs = [["--python", controller.removeprefix("python"), *tests]]
     link, target = home / f"python{dotted(TARGET)}", find_python(TARGET, TARGET)
     link.unlink(missing_ok=True)
     if target:
@@ -156,7 +166,7 @@ def sanity(environment: Environment, version: str) -> bool:
     else:
         why = f"modules were not compiled and imported with Python {dotted(TARGET)}: none was found"
         note(version, "modules", "skipped", why)
-    with copied_collection() as collection:
+    with copied_collection(whole) as collection:
         command = [environment.tool("ansible-test"), "sanity", "--color", "no"]
         return all(passes([*command, *options], collection, env) for options in runs)
 
