@@ -86,7 +86,8 @@ def rounds(group: str) -> list[list[Mutation]]:
                 chosen.append(mutation)
                 taken |= alone(mutation)
         left = [mutation for mutation in left if mutation not in chosen]
-        dealt.append(chosen)
+        # As they stand in the file: a product is restarted before its files are broken.
+        dealt.append(sorted(chosen, key=MUTATIONS.index))
     return dealt
 
 
