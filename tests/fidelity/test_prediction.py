@@ -26,6 +26,8 @@ HOSTS = {
 }
 """Hosts and their images: every product on Debian 12 with what belongs to it, two on Debian 13, two on one host."""
 EMPTY = "bare"
+AGAIN = "jira12"
+"""Host that is audited once more: the first one, with what is of the whole site."""
 MAX_EXECUTIONS = 15
 MAX_RATIO = 1.3
 """How many times as many executions a host with two products may cost as one with one."""
@@ -62,7 +64,7 @@ class Story:
         self.hardened = self.look()
         self.second = lab.play("harden", **SETTINGS)
         self.last = lab.play("audit", **SETTINGS)
-        self.again = lab.play("audit", **SETTINGS)
+        self.again = lab.play("audit", "--limit", AGAIN, **SETTINGS)
 
     def signal(self, name: str) -> None:
         for host, units in self.units.items():
@@ -243,12 +245,8 @@ def test_the_products_serve_under_their_hardened_units(story: Story, host: str, 
 
 def test_the_same_host_audited_twice_gives_the_same_report(story: Story) -> None:
     def timeless(outcome: Outcome) -> dict[str, Any]:
-        report = {key: value for key, value in outcome.report.items() if key not in ("started", "finished")}
-        report["hosts"] = {
-            name: {key: value for key, value in host.items() if key != "duration_seconds"}
-            for name, host in report["hosts"].items()
-        }
-        return report
+        host = outcome.report["hosts"][AGAIN]
+        return {key: value for key, value in host.items() if key != "duration_seconds"}
 
     assert timeless(story.last) == timeless(story.again)
 
