@@ -68,7 +68,8 @@ def touched(*mutations: Mutation) -> set[str]:
 
 def alone(mutation: Mutation) -> set[str]:
     """Return what no two mutations of a round may have in common: controls, and places they change."""
-    return touched(mutation) | (set(VARIABLE.findall(mutation["by"])) - {"ACCOUNT", "INSTALL", "DATA"})
+    places = set(VARIABLE.findall(mutation["by"])) - {"ACCOUNT", "INSTALL", "DATA"}
+    return touched(mutation) | places | set(mutation.get("apart", []))
 
 
 def rounds(group: str) -> list[list[Mutation]]:
