@@ -11,7 +11,7 @@ What ``/proc`` does not tell, and what is assumed therefore:
 - Whether a UDP socket is there to be asked or to ask. One in the range of ports that the kernel hands out
   (``ip_local_port_range`` without ``ip_local_reserved_ports``) is a client's and left out, unless the kernel itself
   holds it, as it does WireGuard's usual port.
-- Who is connected over UDP. That is read from the table of the connection tracker, where the kernel keeps and shows one.
+- Who is connected over UDP. That is read from the table of the connection tracker, where the kernel shows one.
 - Which socket unit a socket belongs to that systemd holds for a service not yet started: asked from ``systemctl``.
 
 Processes end and sockets close while they are looked at, and processes choose their own names: no name is trusted
@@ -25,15 +25,12 @@ import os
 import re
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from typing import Callable, NamedTuple, Union
 
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_parse import (
-    parse_environment,
-    text_of,
-)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_parse import parse_environment
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import plural
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import (
     ProcessStat,
@@ -77,8 +74,10 @@ _LISTEN_OF_UNIT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})(?
 
 _PRIVATE = [
     ipaddress.ip_network(network)
-    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
-    + ("fc00::/7", "fe80::/10")
+    for network in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"),
+        *("fc00::/7", "fe80::/10"),
+    )
 ]
 """RFC 1918, 6598 and 3927; RFC 4193 and 4291. A list of our own, for Python's changes from version to version."""
 
@@ -573,3 +572,62 @@ class _Reader:
             self.problems.append(f"{path} is missing; who is connected over UDP is not known")
         except OSError as exc:
             self.problems.append(f"{path} cannot be read: {exc.strerror}; who is connected over UDP is not known")
+
+
+def _is_elsewhere(address: str, own: set[str]) -> bool:
+    parsed = ipaddress.ip_address(address)
+    return address not in own and not parsed.is_loopback and not parsed.is_unspecified
+
+
+def _listener_of(listeners: Iterable[Listener], address: str) -> Listener | None:
+    """Return which of the listeners on a port is asked at an address: the one bound to it goes before all others."""
+    candidates = {listener.address: listener for listener in listeners}
+    wildcards = ("::",) if ":" in address else ("0.0.0.0", "::")  # noqa: S104 - looked for, not bound to
+    return next((candidates[place] for place in (address, *wildcards) if place in candidates), None)
+
+
+def _tracked_flow(line: str, own: set[str], broadcast: set[str]) -> Flow | None:
+    """Return the flow of a line of the connection tracker, None where it is none that comes to the host itself.
+
+    The first half of the line is as the other side sent it, the second as the answer goes: after all translation.
+    """
+    fields = _TRACKED.findall(line)
+    if [name for name, _value in fields[:8]] != ["src", "dst", "sport", "dport"] * 2:
+        return None
+    values = [value for _name, value in fields]
+    source, address = _parse_address(values[0]), _parse_address(values[4])
+    if source is None or address is None or not all(re.fullmatch("[0-9]{1,5}", values[place]) for place in (2, 6)):
+        return None
+    reaches = address in own or address in broadcast or ipaddress.ip_address(address).is_multicast
+    if not reaches or not _is_elsewhere(source, own):
+        return None
+    return Flow("udp", source, int(values[2]), address, int(values[6]), "", None)
+
+
+def _socket_units(run_command: RunCommand) -> dict[tuple[str, str, int], str]:
+    """Return the units of all sockets of systemd's, by protocol, address and port."""
+    code, out, _err = run_command(["systemctl", "show", "--property=Id,Listen", "--", "*.socket"])
+    units: dict[tuple[str, str, int], str] = {}
+    for shown in parse_show(out) if code == 0 else []:
+        for match in _LISTEN_OF_UNIT.finditer(shown.get("Listen", "")):
+            address = _parse_address(match[1] or match[2])
+            if address is not None:
+                protocol = "tcp" if match[4] == "Stream" else "udp"
+                units.setdefault((protocol, address, int(match[3])), _printable(shown.get("Id", "")))
+    return units
+
+
+def _address_order(address: str) -> tuple[int, bytes]:
+    parsed = ipaddress.ip_address(address)
+    return parsed.version, parsed.packed
+
+
+def _listener_order(listener: Listener) -> tuple[object, ...]:
+    """Sort by what a person looks for; numbers of processes come last."""
+    place = (listener.protocol, listener.port, _address_order(listener.address))
+    return (*place, listener.process, listener.unit or "", listener.pid or 0)
+
+
+def _flow_order(flow: Flow) -> tuple[object, ...]:
+    place = (flow.protocol, flow.port, _address_order(flow.source), flow.source_port, _address_order(flow.address))
+    return (*place, flow.process, flow.unit or "")
