@@ -14,6 +14,7 @@ import textwrap
 from collections.abc import Iterable
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import (
+    MADE_BY,
     Guarded,
     Rule,
     RuleSet,
@@ -65,7 +66,7 @@ def render_nft(rule_set: RuleSet) -> str:
         parts.append(_chain("output", _output(rule_set, rule_set.outbound), "drop"))
     body = "\n\n".join(parts)
     table = f"table {FAMILY} {TABLE}"
-    return f"add {table}\ndelete {table}\n{table} {{\n{body}\n}}\n"
+    return f"# {MADE_BY}\nadd {table}\ndelete {table}\n{table} {{\n{body}\n}}\n"
 
 
 def comment(text: str) -> str:

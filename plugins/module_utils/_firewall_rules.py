@@ -56,6 +56,9 @@ SERVICES = "atlassian_dc_firewall_services"
 TRUSTED = "atlassian_dc_firewall_trusted_interfaces"
 OUTBOUND = "atlassian_dc_firewall_outbound"
 
+MADE_BY = "Made by role firewall of atlassian_dc.hardening from its variables; what is changed here is undone."
+"""Said in the files that rules are rendered to."""
+
 PROTOCOLS = ("tcp", "udp")
 MAX_NETWORKS = 65536
 """Most networks of one list: what a set of firewalld holds."""
@@ -169,7 +172,7 @@ class RuleSet:
 
         """
         address = _plain(ipaddress.ip_address(source.partition("%")[0]))
-        if address.is_loopback or self._trusts(interface):
+        if address.is_loopback or trusts(self.trusted_interfaces, interface):
             return True
         if self.default_deny and protocol == "udp" and _answers_dhcp(address, port):
             return True
@@ -193,19 +196,11 @@ class RuleSet:
 
         """
         address = _plain(ipaddress.ip_address(destination.partition("%")[0]))
-        if self.outbound is None or address.is_loopback or self._trusts(interface):
+        if self.outbound is None or address.is_loopback or trusts(self.trusted_interfaces, interface):
             return True
         if protocol == "udp" and port == (67 if address.version == 4 else 547):
             return True  # the DHCP client
         return any(rule.matches(protocol, address, port) for rule in self.outbound)
-
-    def _trusts(self, interface: str | None) -> bool:
-        if interface is None:
-            return False
-        return interface == "lo" or any(
-            interface.startswith(name[:-1]) if name.endswith("*") else interface == name
-            for name in self.trusted_interfaces
-        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -828,6 +823,15 @@ def _what(protocol: str, ports: Ports) -> str:
 
 
 # ---- packets -------------------------------------------------------------------------------------------
+
+
+def trusts(names: Iterable[str], interface: str | None) -> bool:
+    """Whether an interface is one of those named, or the host's own; a name may end in an asterisk."""
+    if interface is None:
+        return False
+    return interface == "lo" or any(
+        interface.startswith(name[:-1]) if name.endswith("*") else interface == name for name in names
+    )
 
 
 def _plain(address: Address) -> Address:
