@@ -17,7 +17,7 @@ description:
     accounts from such a record, the last change first.
   - What somebody has changed since the run, or what the product has replaced, is left alone. What could not be restored
     is named in RV(kept).
-  - Accounts that the run made stay, for files may belong to them.
+  - Accounts that the run made stay, for files may belong to them, and so do packages it installed.
   - Where the disk is full or broken, the rest is restored and the module fails. The run then does not count as taken
     back, so the same can be done again.
   - A running product is not touched. Units whose drop-ins are restored are returned in RV(units), so that a playbook
@@ -96,7 +96,7 @@ kept:
   elements: str
   sample: ["/etc/sudoers.d/jira: somebody has changed it since"]
 stay:
-  description: Accounts and groups that the run made. They stay.
+  description: Accounts and groups that the run made, and packages it installed. They stay.
   returned: always
   type: list
   elements: str
