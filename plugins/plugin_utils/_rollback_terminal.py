@@ -96,6 +96,7 @@ def _details(result: Mapping[str, Any], predicted: bool) -> Iterator[tuple[str, 
         plural(result["paths"], "path") if result["paths"] else "",
         f"{plural(len(units), 'unit')} ({some_names(units)})" if units else "",
         f"{plural(len(accounts), 'account')} ({some_names(accounts)})" if accounts else "",
+        f"firewall rules ({visible(result['firewall'])})" if result.get("firewall") else "",
     ]
     if any(counts):
         yield f"{'would be put back' if predicted else 'put back'}: {', '.join(filter(None, counts))}", []
