@@ -184,6 +184,15 @@ def connection_in_use(proc: str = "/proc", pid: int | None = None) -> SshConnect
     return None
 
 
+def established(proc: str = "/proc") -> list[tuple[str, int, str, int]]:
+    """Return the TCP connections that live, in and out: own address and port, those of the other side."""
+    return [
+        (_address(entry.local), entry.port, _address(entry.remote), entry.remote_port)
+        for entry in _entries(proc, "tcp", [])
+        if entry.state == _ESTABLISHED
+    ]
+
+
 def ssh_ports(sockets: Sockets, connection: SshConnection | None) -> list[int]:
     """Return the ports on which an SSH server can be reached from elsewhere, that of the connection in use included.
 
