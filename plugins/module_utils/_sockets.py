@@ -575,8 +575,8 @@ class _Reader:
 
 
 def _is_elsewhere(address: str, own: set[str]) -> bool:
-    parsed = ipaddress.ip_address(address)
-    return address not in own and not parsed.is_loopback and not parsed.is_unspecified
+    # Addresses are in their one written form here; there may be very many of them.
+    return address not in own and not address.startswith("127.") and address not in ("::1", "::", "0.0.0.0")  # noqa: S104
 
 
 def _listener_of(listeners: Iterable[Listener], address: str) -> Listener | None:
@@ -617,17 +617,13 @@ def _socket_units(run_command: RunCommand) -> dict[tuple[str, str, int], str]:
     return units
 
 
-def _address_order(address: str) -> tuple[int, bytes]:
-    parsed = ipaddress.ip_address(address)
-    return parsed.version, parsed.packed
-
-
 def _listener_order(listener: Listener) -> tuple[object, ...]:
     """Sort by what a person looks for; numbers of processes come last."""
-    place = (listener.protocol, listener.port, _address_order(listener.address))
+    address = ipaddress.ip_address(listener.address)
+    place = (listener.protocol, listener.port, address.version, address.packed)
     return (*place, listener.process, listener.unit or "", listener.pid or 0)
 
 
 def _flow_order(flow: Flow) -> tuple[object, ...]:
-    place = (flow.protocol, flow.port, _address_order(flow.source), flow.source_port, _address_order(flow.address))
+    place = (flow.protocol, flow.port, flow.source, flow.source_port, flow.address)
     return (*place, flow.process, flow.unit or "")
