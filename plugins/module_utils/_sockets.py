@@ -11,7 +11,8 @@ What ``/proc`` does not tell, and what is assumed therefore:
 - Whether a UDP socket is there to be asked or to ask. One in the range of ports that the kernel hands out
   (``ip_local_port_range`` without ``ip_local_reserved_ports``) is a client's and left out, unless the kernel itself
   holds it, as it does WireGuard's usual port.
-- Who is connected over UDP. That is read from the table of the connection tracker, where the kernel shows one.
+- Who is connected over UDP. That is read from the table of the connection tracker, where the kernel shows one
+  and some rule of the host's makes it track connections.
 - Which socket unit a socket belongs to that systemd holds for a service not yet started: asked from ``systemctl``.
 
 Processes end and sockets close while they are looked at, and processes choose their own names: no name is trusted
@@ -560,18 +561,22 @@ class _Reader:
     ) -> Iterator[Flow]:
         """Yield the inbound flows over UDP that the connection tracker knows."""
         path = f"{self.proc}/net/nf_conntrack"
+        trouble, line = None, ""
         try:
             for line in _lines(path):
                 flow = _tracked_flow(line, own, broadcast) if " udp " in line else None
-                if flow is None:
-                    continue
-                listener = _listener_of(by_port.get(("udp", flow.port), []), flow.address)
-                if listener is not None:
+                listener = _listener_of(by_port.get(("udp", flow.port), []), flow.address) if flow else None
+                if flow and listener:
                     yield replace(flow, process=listener.process, unit=listener.unit)
         except FileNotFoundError:
-            self.problems.append(f"{path} is missing; who is connected over UDP is not known")
+            trouble = "is missing"
         except OSError as exc:
-            self.problems.append(f"{path} cannot be read: {exc.strerror}; who is connected over UDP is not known")
+            trouble = f"cannot be read: {exc.strerror}"
+        else:
+            # Connections are tracked only where some rule asks for it; then ours, at least, would be there.
+            trouble = None if line else "is empty"
+        if trouble:
+            self.problems.append(f"{path} {trouble}; who is connected over UDP is not known")
 
 
 def _is_elsewhere(address: str, own: set[str]) -> bool:

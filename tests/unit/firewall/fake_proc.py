@@ -31,6 +31,10 @@ IF_INET6 = """00000000000000000000000000000001 01 80 10 80       lo
 20010db8000000000000000000000010 02 40 00 80     eth0
 fe800000000000000000000000000010 02 40 20 80     eth0
 """
+TRACKED_TCP = (
+    "ipv4     2 tcp      6 431999 ESTABLISHED src=192.0.2.1 dst=192.0.2.10 sport=40000 dport=22 "
+    "src=192.0.2.10 dst=192.0.2.1 sport=22 dport=40000 [ASSURED] mark=0 zone=0 use=2\n"
+)
 
 
 def kernel_address(address: str) -> str:
@@ -51,7 +55,7 @@ class FakeProc:
             self.write(f"net/{name}", UDP_HEAD)
         self.write("net/fib_trie", FIB_TRIE)
         self.write("net/if_inet6", IF_INET6)
-        self.write("net/nf_conntrack", "")
+        self.write("net/nf_conntrack", TRACKED_TCP)
         self.write("sys/net/ipv4/ip_local_port_range", "32768\t60999\n")
         self.write("sys/net/ipv4/ip_local_reserved_ports", "\n")
         self.process(1, "systemd", parent=0, cgroup="0::/init.scope\n", ticks=1)

@@ -287,12 +287,16 @@ class TestFlows:
         proc.process(7, "openvpn", [proc.bind("0.0.0.0", 1194), inode])
         assert [flow.source for flow in read(proc).flows] == ["192.0.2.1"]
 
-    def test_udp_not_known(self, proc: FakeProc) -> None:
+    @pytest.mark.parametrize("table", ["missing", "empty"])
+    def test_udp_not_known(self, proc: FakeProc, table: str) -> None:
         (proc.root / "net/nf_conntrack").unlink()
+        if table == "empty":
+            proc.write("net/nf_conntrack", "")
         proc.process(7, "chronyd", [proc.bind("127.0.0.1", 323)])
         assert not read(proc).flows
         proc.process(8, "rsyslogd", [proc.bind("0.0.0.0", 514)])
-        assert any("UDP is not known" in problem for problem in read_sockets(proc.path).problems)
+        path = f"{proc.path}/net/nf_conntrack"
+        assert read_sockets(proc.path).problems == (f"{path} is {table}; who is connected over UDP is not known",)
 
 
 class TestTrouble:
