@@ -41,7 +41,7 @@ ROLE = ("--tags", "firewall")
 TASK = yaml.safe_load((CHECKOUT / "roles/firewall/tasks/main.yml").read_text(encoding="utf-8"))[0]["name"]
 TABLE = "inet atlassian-dc-firewall"
 CONFIRMED = "/etc/atlassian-dc-firewall/rules.nft"
-CANDIDATE = "/run/atlassian-dc-firewall"
+CANDIDATE = "/run/atlassian-dc-firewall/candidate"
 TIMER = "/run/systemd/transient/atlassian-dc-firewall-restore.timer"
 UNIT = "atlassian-dc-firewall.service"
 ENFORCED = {"DC-NET-01", "DC-NET-02", "DC-NET-03", "DC-NET-04"}
@@ -115,8 +115,17 @@ def ruleset(lab: Lab, host: str) -> str:
 
 
 def ours(lab: Lab, host: str) -> str:
-    """Return our table as the kernel has it; empty where there is none."""
-    return lab.sh(host, f"nft -s list table {TABLE} 2>/dev/null || true")
+    """Return our rules as they are in force; empty where there are none."""
+    return lab.sh(
+        host,
+        f"""
+        nft -s list table {TABLE} 2>/dev/null || true
+        command -v firewall-cmd >/dev/null || exit 0
+        for policy in $(firewall-cmd --get-policies); do
+            case $policy in atlassian-dc-*) firewall-cmd --info-policy="$policy" ;; esac
+        done
+        """,
+    )
 
 
 def others(lab: Lab, host: str) -> str:
@@ -172,7 +181,7 @@ class Broken:
         Args:
             title: when it was broken off.
             found: how far the run was seen to have come.
-            rules: the rules that must be there; None: those of the run or none.
+            rules: the rules that must be there; None: those of the run or none, a new connection has proved them.
             restart: whether to restart the host.
 
         """
@@ -183,7 +192,9 @@ class Broken:
             self.lab.group.restart(self.host)
         here_again = reachable(self.lab, self.host)
         booted = ours(self.lab, self.host)
-        right = here and here_again and loaded == booted and (rules is None or loaded == rules)
+        right = (
+            here and here_again and rules in (None, loaded) and booted in ((loaded, "") if rules is None else (rules,))
+        )
         names = {rules: "earlier rules", "": "no rules"}
         seen = f"{found.strip() or 'nothing'} → {names.get(loaded, 'rules of the run')}"
         seen += f", {'reachable' if here else 'CUT OFF'}"
@@ -212,6 +223,16 @@ def late(broken: Broken) -> None:
     broken.kill_at(f"told('nft', 'list', 'table', *{TABLE.split()!r})")
     found = broken.state()
     broken.after("between load and confirmation", found, "")
+
+    def stopped(run: Run) -> None:
+        watch(broken.lab, broken.host, f"there({TIMER!r})")
+        watch(broken.lab, broken.host, f"not there({TIMER!r})", "kill")
+        run.kill()
+
+    broken.harden(stopped)
+    broken.after("when the timer is stopped", broken.state(), None)
+    # Without what that left in force or confirmed, the next one does something.
+    broken.lab.sh(broken.host, f"rm -f {CONFIRMED}; nft destroy table {TABLE}")
     broken.kill_at(f"there({CONFIRMED!r})", "kill")
     broken.after("while it confirms", broken.state(), None)
 
@@ -264,7 +285,7 @@ def cut(broken: Broken) -> None:
 BREAKS: dict[str, Callable[[Broken], None]] = {"early": early, "late": late, "ruled": ruled, "cut": cut}
 TITLES = {
     "early": ["before it begins", "when the rules are written", "when the timer is armed"],
-    "late": ["between load and confirmation", "while it confirms"],
+    "late": ["between load and confirmation", "when the timer is stopped", "while it confirms"],
     "ruled": [
         "when it has confirmed",
         "second run, between load and confirmation",
@@ -294,7 +315,7 @@ class Story:
         self.audit, self.check = (look.result() for look in looks)
         self.rulesets_after_check = self.of_all(ruleset)
         self.bad_networks = self.play("harden", atlassian_dc_admin_networks=["10.0.0.0/8", "10.1.2.3/33"])
-        self.bad_port = self.play("harden", **{SERVICES: [{"name": "x", "ports": [70000], "protocol": "tcp"}]})
+        self.bad_port = self.play("harden", **{SERVICES: [{"name": "x", "ports": [70000], "from": ["any"]}]})
         self.rulesets_after_bad_input = self.of_all(ruleset)
         self.harden = self.play("harden")
         self.after = self.scan()
@@ -355,7 +376,8 @@ class Story:
                 "atlassian_dc_proxy_addresses": addresses(lab, "proxy"),
                 # By their names in the inventory, which knows the IPv4 address only.
                 "atlassian_dc_cluster_peers": ["peer", *addresses(lab, "peer")[1:]],
-                "atlassian_dc_firewall_agents": ["agent", *addresses(lab, "agent")[1:]],
+                # All hosts with an agent, for they all talk to bamboo1.
+                "atlassian_dc_firewall_agents": ["agent", *addresses(lab, "agent")[1:], *OTHERS, *BROKEN_OFF],
                 SERVICES: [
                     {"name": "metrics", "ports": [9100], "protocol": "tcp", "from": watcher},
                     {"name": "state of devices", "ports": [5161], "protocol": "udp", "from": watcher},
@@ -427,7 +449,7 @@ class Story:
         self.rollbacks.append(lab.play("rollback", *limit, atlassian_dc_rollback_run=first))
         states.append(ours(lab, host))
         self.rolled_back = states
-        self.left = lab.sh(host, f"ls -d /etc/atlassian-dc-firewall /etc/systemd/system/{UNIT} 2>/dev/null || true")
+        self.left = lab.sh(host, f"ls {CONFIRMED} /etc/systemd/system/{UNIT} 2>/dev/null || true")
 
 
 def split(port: str) -> tuple[str, str]:
