@@ -232,7 +232,7 @@ def late(broken: Broken) -> None:
     broken.harden(stopped)
     broken.after("when the timer is stopped", broken.state(), None)
     # Without what that left in force or confirmed, the next one does something.
-    broken.lab.sh(broken.host, f"rm -f {CONFIRMED}; nft destroy table {TABLE}")
+    broken.lab.sh(broken.host, f"rm -f {CONFIRMED}; nft delete table {TABLE} 2>/dev/null || true")
     broken.kill_at(f"there({CONFIRMED!r})", "kill")
     broken.after("while it confirms", broken.state(), None)
 
