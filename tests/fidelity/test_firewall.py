@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -107,6 +107,12 @@ BAN = """
 """
 KEEP_CONNECTION = "import socket, time; kept = socket.create_connection(('{}', 9100)); time.sleep(100000)"
 SERVICES = "atlassian_dc_firewall_services"
+MANY = [f"172.{16 + number // 250}.{number % 250}.0/25" for number in range(1000)]
+"""Further networks of administrators."""
+OUTBOUND = [
+    {"name": "broker", "ports": [54663], "to": ["bamboo1"]},
+    {"name": "SSH", "ports": [22], "to": ["admin"]},
+]
 Row = Callable[[str, str, str, bool], None]
 
 
@@ -316,9 +322,11 @@ class Story:
         self.rulesets_after_check = self.of_all(ruleset)
         self.bad_networks = self.play("harden", atlassian_dc_admin_networks=["10.0.0.0/8", "10.1.2.3/33"])
         self.bad_port = self.play("harden", **{SERVICES: [{"name": "x", "ports": [70000], "from": ["any"]}]})
+        self.bad_name = self.play("harden", atlassian_dc_cluster_peers=["node2.example.invalid"])
         self.rulesets_after_bad_input = self.of_all(ruleset)
         self.harden = self.play("harden")
         self.after = self.scan()
+        self.outbound = self.scan_from(BANNED, [(host, 22) for host in ("admin", "stranger")])
         self.boxed = {host: self.scan_from_box(host) for host in BOXED}
         self.others_after = self.of_all(others)
         self.refused = {host: ruleset(lab, host) for host in (LOCKED_OUT, WATCHED)}
@@ -368,11 +376,12 @@ class Story:
         """Say what an administrator says; once for all hosts, and what is different on some."""
         lab = self.lab
         watcher = addresses(lab, "monitoring")
+        admins = [*lab.group.controller(), *addresses(lab, "admin")]
         say_of(
             lab,
             "all",
             {
-                "atlassian_dc_admin_networks": [*lab.group.controller(), *addresses(lab, "admin")],
+                "atlassian_dc_admin_networks": admins,
                 "atlassian_dc_proxy_addresses": addresses(lab, "proxy"),
                 # By their names in the inventory, which knows the IPv4 address only.
                 "atlassian_dc_cluster_peers": ["peer", *addresses(lab, "peer")[1:]],
@@ -392,8 +401,11 @@ class Story:
         say_of(lab, BEHIND, {**admin_only, **through_admin})
         say_of(lab, ODD, {"ansible_user": "visitor"})
         say_of(lab, BOXED[0], {"atlassian_dc_firewall_trusted_interfaces": ["ctr0"]})
+        say_of(lab, BANNED, {"atlassian_dc_firewall_outbound": OUTBOUND})
+        many = {"atlassian_dc_admin_networks": [*admins, *MANY]}
+        say_of(lab, "walled1", many)
         # One is reached over IPv6, where there is any.
-        say_of(lab, "crowd1", {"ansible_host": addresses(lab, "crowd1")[-1]})
+        say_of(lab, "crowd1", {**many, "ansible_host": addresses(lab, "crowd1")[-1]})
 
     def play(self, playbook: str, *arguments: str, **variables: Any) -> Outcome:
         return self.lab.play(playbook, *ROLE, "--limit", ",".join((*PRODUCTS, *OTHERS)), *arguments, **variables)
@@ -405,6 +417,11 @@ class Story:
     def of_all(self, look: Callable[[Lab, str], str]) -> dict[str, str]:
         # One of the others has no program to look with before it is hardened.
         return {host: look(self.lab, host) for host in (*PRODUCTS, *OTHERS) if host != BEHIND}
+
+    def scan_from(self, host: str, targets: Sequence[tuple[str, int]]) -> list[str]:
+        known = self.lab.group.hosts()
+        asked = json.dumps([(known[target].address, "tcp", port) for target, port in targets])
+        return list(json.loads(self.lab.group.output(host, ["python3", "-c", SCAN, asked])))
 
     def scan_from_box(self, host: str) -> list[str]:
         asked = json.dumps([["192.0.2.1", "tcp", 9100], ["192.0.2.1", "udp", 5405]])
@@ -655,6 +672,23 @@ def test_bad_input_is_named_and_nothing_touched(story: Story, row: Row, run: str
     assert outcome.code != 0
     assert named, outcome.output
     assert untouched
+
+
+def test_a_name_that_nobody_knows_is_refused(story: Story, row: Row) -> None:
+    what = told(story.bad_name, "jira1", "DC-NET-03")
+    untouched = story.rulesets_after_bad_input == story.rulesets and not story.bad_name.changed_tasks("jira1")
+    right = "node2.example.invalid" in what and untouched
+    row("peer with an unknown name", "refused with its name, nothing touched", f"{what[:60]}…", right)
+    assert story.bad_name.code == 0, story.bad_name.output
+    assert "DC-NET-03" in story.bad_name.with_status("jira1", "fail")
+    assert "node2.example.invalid" in what
+    assert untouched
+
+
+def test_an_outbound_policy_lets_out_what_is_declared(story: Story, row: Row) -> None:
+    right = story.outbound == ["open", "filtered"]
+    row("outbound: SSH to admin, to a stranger", "open, filtered", ", ".join(story.outbound), right)
+    assert right
 
 
 def test_what_listens_undeclared_is_named(story: Story, row: Row) -> None:
