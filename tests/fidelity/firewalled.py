@@ -71,6 +71,7 @@ ehcache.object.port = 40011\\n' > {JIRA_HOME}/cluster.properties
         sed -i 's/^JVM_SUPPORT_RECOMMENDED_ARGS=.*/JVM_SUPPORT_RECOMMENDED_ARGS="\
 -agentlib:jdwp=transport=dt_socket,server=y,suspend=n,address=*:5005"/' /opt/atlassian/jira/bin/setenv.sh
         systemctl restart jira.service
+        until ss -ltn | grep -q ':8080 '; do sleep 0.2; done
     """,
     "confluence1": """
         sed -i 's|^ *<property name="confluence.cluster.home">|<property name="confluence.cluster">true</property>&|' \
