@@ -47,6 +47,7 @@ class TestWhole:
         jira.process(100, arguments=["-Xmx2g", "-Datlassian.recovery.password=hunter2"])
         instance = jira.instance()
         secrets = instance.pop("secret_files")
+        assert [port["name"] for port in instance.pop("ports")][:2] == ["http", "shutdown"]
         assert {"path": f"{HOME}/dbconfig.xml", "tree": "home"} in secrets
         assert {"path": f"{INSTALL}/conf/server.xml", "tree": "install"} in secrets
         owner = "root" if os.getuid() == 0 else "jira"
