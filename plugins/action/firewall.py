@@ -5,23 +5,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import ANY, GROUPS
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import Resolver
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import WORDS, Resolver
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._selection import as_list
 
-SHARED = {
-    "admin_networks": "atlassian_dc_admin_networks",
-    "proxy_addresses": "atlassian_dc_proxy_addresses",
-    "cluster_peers": "atlassian_dc_cluster_peers",
-    "agents": "atlassian_dc_firewall_agents",
-    "users": "atlassian_dc_firewall_users",
-}
-"""Options that are lists of addresses, and the variables they come from."""
+LISTS = {"admin": "admin_networks", "proxies": "proxy_addresses", "peers": "cluster_peers"}
+"""Options that are lists of addresses, by the word for them where they are called otherwise."""
 NESTED = {"services": "from", "closed": "from", "outbound": "to"}
 """Options that are lists of entries with such a list, and its key."""
 
@@ -31,6 +27,9 @@ OVER_THE_NETWORK = frozenset(("ssh", "paramiko", "paramiko_ssh", "ansible.netcom
 MARGIN = 5
 """Seconds after which rules that were not confirmed are put back for sure."""
 
+ATTEMPTS = 3
+"""How often a host is tried to reach after that, before it counts as unreachable."""
+
 
 class ActionModule(ControlAction):
     """Lets the module judge, load rules and, over a new connection, confirm them."""
@@ -39,14 +38,15 @@ class ActionModule(ControlAction):
         """Return the arguments of the module, names replaced by addresses: once, here, and for all hosts alike."""
         arguments = super().module_arguments(task_vars)
         resolver = Resolver(task_vars["hostvars"])
-        for option, variable in SHARED.items():
+        for word, variable in GROUPS.items():
+            option = LISTS.get(word, word)
             if arguments.get(option) is not None:
-                arguments[option] = resolver.addresses(variable, _as_list(arguments[option]), (ANY,))
+                arguments[option] = resolver.addresses(variable, as_list(arguments[option]), (ANY,))
         for option, key in NESTED.items():
             if isinstance(arguments.get(option), list):
                 variable = f"atlassian_dc_firewall_{option}"
                 arguments[option] = [
-                    {**entry, key: resolver.addresses(variable, _as_list(entry[key]), (ANY, *GROUPS))}
+                    {**entry, key: resolver.addresses(variable, as_list(entry[key]), WORDS)}
                     if isinstance(entry, dict) and entry.get(key) is not None
                     else entry
                     for entry in arguments[option]
@@ -89,13 +89,13 @@ class ActionModule(ControlAction):
     def _restored(self, run: Any, seconds: float, why: str) -> dict[str, Any]:
         """Wait until the host has put the rules before back, and judge again."""
         time.sleep(max(seconds, 0) + MARGIN)
+        for _attempt in range(ATTEMPTS - 1):
+            with contextlib.suppress(AnsibleConnectionFailure):
+                self._connection.reset()
+                return {**run("judge", setback=why), "outcome": "restored"}
+            time.sleep(MARGIN)
         self._connection.reset()
-        judged = run("judge", setback=why)
-        return {**judged, "outcome": "restored"}
-
-
-def _as_list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+        return {**run("judge", setback=why), "outcome": "restored"}
 
 
 def _joined(loaded: dict[str, Any], confirmed: dict[str, Any]) -> dict[str, Any]:

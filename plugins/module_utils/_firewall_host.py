@@ -411,6 +411,23 @@ class FirewallHost:
         now = self._now(found, found.confirmed)
         return bool(now.rules or now.all)
 
+    def lets_in_no_less(self, found: Found) -> bool:
+        """Whether what is in force lets in whatever the confirmed rules do, although somebody may have edited it.
+
+        Raises:
+            FirewallError: the confirmed rules cannot be read.
+
+        """
+        now = self._now(found, found.confirmed)
+        added = [piece["what"] for piece in now.rules if piece["expected"] == "not there"]
+        gone = [piece["what"] for piece in now.rules if piece["expected"] != "not there"]
+        elements = re.compile(r"rule \S+-v[46]: [0-9a-f.:/-]+")
+        return (
+            not now.all
+            and all(re.search(r"\baccept\b", rule) or elements.fullmatch(rule) for rule in added)
+            and all(re.search(r"\bdrop\b", rule) for rule in gone)
+        )
+
     def differences(self, found: Found, wanted: Files) -> Differences:
         """Return what is not as wanted, now and at the next boot.
 

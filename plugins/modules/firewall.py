@@ -543,7 +543,7 @@ class Firewall:
                 host.prove(plan.files)
             host.prepare(found)
             previous = dict(found.in_force)
-            if self._in_force() is not None:
+            if found.in_force and self._before() is not None and host.lets_in_no_less(found):
                 previous[MEANING] = found.confirmed[MEANING]
             host.load(found, previous, plan.files, self.params["token"] or "", self.params["confirm_timeout"])
             if self.changes.check_mode:
@@ -680,10 +680,9 @@ class Firewall:
 
     def _unlimited(self, control: str, instance: dict[str, Any] | None) -> list[Evidence]:
         places = self._places(control, instance)
-        found = [
-            evidence(f"tcp {port} ({name})", LIMITED[control], "no rule limits who reaches it") for port, name in places
-        ]
-        return found or [evidence("inbound traffic", LIMITED[control], "no rule denies it")]
+        missing = "no rule of this role limits it"
+        found = [evidence(f"tcp {port} ({name})", LIMITED[control], missing) for port, name in places]
+        return found or [evidence("inbound traffic", LIMITED[control], missing)]
 
     def _judge_by(self, control: str, instance: dict[str, Any] | None, plan: Plan) -> None:
         """Judge a control by how the rules differ from those made for it."""
@@ -693,6 +692,8 @@ class Firewall:
             self.findings.add(control, name, "pass")
             return
         if not self.found.in_force:
+            # Where there is nothing at all, one line says so.
+            proof = proof if self.found.confirmed or self.found.unit_text else plan.obstacles
             proof = [*self._unlimited(control, instance), *proof]
         refused = self.refused if self.findings.enforces(control) else []
         proof = [*refused, *(piece for piece in proof if piece not in refused)]

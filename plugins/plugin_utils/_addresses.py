@@ -1,25 +1,78 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses behind names: those of the inventory, and those the controller's resolver knows."""
+"""What variables of the firewall hold: addresses, names and ports; and the addresses behind names."""
 
 from __future__ import annotations
 
 import ipaddress
-import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_guard import CLOSED, closed_of
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import (
+    ANY,
+    GROUPS,
+    OUTBOUND,
+    SERVICES,
+    TRUSTED,
+    RulesError,
+    is_host_name,
+    parse_interfaces,
+    parse_networks,
+    parse_services,
+)
+
 ADDRESS = "ansible_host"
+WORDS = (ANY, *GROUPS)
+"""What means something else than a name where flows are declared."""
 
-# Something with a letter in it and nothing that only a network has: the rest of the checking is the resolver's.
-_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?")
+CONFIRM_TIMEOUT = "atlassian_dc_firewall_confirm_timeout"
+SHORTEST_TIMEOUT = 10
+"""Fewer seconds are too few for a new connection on a busy host."""
 
 
-def is_name(element: str) -> bool:
-    """Whether an element of a list of addresses is a name, and not an address or network, be it malformed."""
-    return bool(_NAME.fullmatch(element))
+def check_firewall(values: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the variables of the firewall, as far as that can be told without resolving names.
+
+    Args:
+        values: variables of a host by name, of the documented types.
+
+    """
+    known = {variable: value for variable, value in values.items() if value is not None}
+    checks: list[Callable[[], object]] = [
+        partial(parse_networks, _nameless(known[name], (ANY,)), name) for name in GROUPS.values() if name in known
+    ]
+    for variable, key in ((SERVICES, "from"), (OUTBOUND, "to")):
+        if variable in known:
+            checks.append(partial(parse_services, _nameless_flows(known[variable], key), variable, key))
+    closed = _nameless_flows(known.get(CLOSED, ()), "from")
+    checks += [partial(closed_of, entry, number, {}) for number, entry in enumerate(closed)]
+    if TRUSTED in known:
+        checks.append(partial(parse_interfaces, known[TRUSTED]))
+    problems = []
+    for check in checks:
+        try:
+            check()
+        except RulesError as exc:
+            problems.append(str(exc))
+    if known.get(CONFIRM_TIMEOUT, SHORTEST_TIMEOUT) < SHORTEST_TIMEOUT:
+        problems.append(f"{CONFIRM_TIMEOUT}: {known[CONFIRM_TIMEOUT]} is fewer than {SHORTEST_TIMEOUT} seconds")
+    return problems
+
+
+def _nameless(elements: Iterable[str], words: Iterable[str]) -> list[str]:
+    """Return elements with an address in the place of every name, so that errors still count right."""
+    return ["192.0.2.1" if is_host_name(element) and element not in words else element for element in elements]
+
+
+def _nameless_flows(entries: Iterable[Mapping[str, Any]], key: str) -> list[dict[str, Any]]:
+    return [
+        {name: _nameless(value, WORDS) if name == key else value for name, value in entry.items() if value is not None}
+        for entry in entries
+    ]
 
 
 class Resolver:
@@ -46,7 +99,7 @@ class Resolver:
         """
         found: list[str] = []
         for element in map(str, elements):
-            found += [element] if element in words or not is_name(element) else self._of_name(variable, element)
+            found += [element] if element in words or not is_host_name(element) else self._of_name(variable, element)
         return list(dict.fromkeys(found))
 
     def _of_name(self, variable: str, name: str) -> list[str]:
