@@ -251,7 +251,10 @@ class Group:
             if not key.exists():
                 _output(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"test {key.name}", "-f", str(key)])
         self.known_hosts.write_text(
-            "".join(f"{host.address} {(self.dir / f'host_{name}.pub').read_text()}" for name, host in known.items())
+            "".join(
+                f"{','.join(filter(None, (host.address, host.address6)))} {(self.dir / f'host_{name}.pub').read_text()}"
+                for name, host in known.items()
+            )
         )
 
     def _start(self, host: Host, image: str, known: dict[str, Host]) -> None:
