@@ -18,10 +18,11 @@ import re
 import shutil
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._conntrack import Connection, remember
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Evidence, evidence
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_firewalld import (
     IPSET_PREFIX,
@@ -33,7 +34,12 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_f
     wanted_lines,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_nft import FAMILY, TABLE, render_nft
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import RulesError, RuleSet
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import (
+    Rule,
+    RulesError,
+    RuleSet,
+    parse_ports,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import package_manager
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets import SshConnection
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import show_units
@@ -141,6 +147,12 @@ _PATIENCE = 30
 _PROGRAMS = {NFTABLES: "nft", FIREWALLD: "firewall-cmd"}
 
 
+_PORTS_OF_RULE = re.compile(
+    r"\b(?P<protocol>tcp|udp) dport (?P<ports>\{ [0-9, -]+ \}|[0-9-]+) "
+    r"|\bport port=\"(?P<port>[0-9-]+)\" protocol=\"(?P<named>tcp|udp)\""
+)
+
+
 class FirewallError(Exception):
     """A tool does not do what it should; holds its own words."""
 
@@ -200,11 +212,20 @@ class FirewallHost:
         run_command: ``AnsibleModule.run_command`` or a function of the same form.
         changes: through which to change things.
         root: folder that stands for ``/``; anything but ``/`` only in tests.
+        remember: makes live connections known to the connection tracker; another one in tests.
 
     """
 
-    def __init__(self, run_command: RunCommand, changes: Changes, root: str = "/") -> None:
+    def __init__(
+        self,
+        run_command: RunCommand,
+        changes: Changes,
+        root: str = "/",
+        remember: Callable[[Iterable[Connection]], str | None] = remember,
+    ) -> None:
         self._run_command = run_command
+        self._remember = remember
+        self.warnings: list[str] = []
         self.changes = changes
         self.root = root
         self._owner = (0, 0) if root == "/" else (os.getuid(), os.getgid())
@@ -401,16 +422,6 @@ class FirewallHost:
             self._canonical[text] = rules_of_listing(listing)
         return self._canonical[text]
 
-    def edited(self, found: Found) -> bool:
-        """Whether what is in force is not what was confirmed.
-
-        Raises:
-            FirewallError: the confirmed rules cannot be read.
-
-        """
-        now = self._now(found, found.confirmed)
-        return bool(now.rules or now.all)
-
     def lets_in_no_less(self, found: Found) -> bool:
         """Whether what is in force lets in whatever the confirmed rules do, although somebody may have edited it.
 
@@ -427,6 +438,28 @@ class FirewallHost:
             and all(re.search(r"\baccept\b", rule) or elements.fullmatch(rule) for rule in added)
             and all(re.search(r"\bdrop\b", rule) for rule in gone)
         )
+
+    def in_force(self, found: Found) -> RuleSet | None:
+        """Return what the rules in force mean, at most; None where none of ours are, or nobody knows.
+
+        Rules that somebody has added for certain ports are taken to let in everybody there.
+        """
+        try:
+            before = RuleSet.from_dict(json.loads(found.confirmed[MEANING]))
+            now = self._now(found, found.confirmed)
+        except (KeyError, ValueError, RulesError, FirewallError):
+            return None
+        if not found.in_force or now.all:
+            return None
+        added = []
+        for piece in now.rules:
+            match = _PORTS_OF_RULE.search(piece["what"])
+            if match is None:
+                return None
+            ports = re.findall(r"[0-9]+(?:-[0-9]+)?", match["ports"] or match["port"])
+            protocol = match["protocol"] or match["named"]
+            added.append(Rule("changed by hand", protocol, parse_ports(ports, piece["what"]), None))
+        return replace(before, rules=(*before.rules, *added))
 
     def differences(self, found: Found, wanted: Files) -> Differences:
         """Return what is not as wanted, now and at the next boot.
@@ -574,7 +607,15 @@ class FirewallHost:
         back = ["systemctl", *undo, unit] if undo else None
         self.changes.command(argv, f"unit {unit}", "at boot" if verb == "enable" else "state", before, after, undo=back)
 
-    def load(self, found: Found, previous: Files, wanted: Files, token: str, seconds: int) -> None:
+    def load(
+        self,
+        found: Found,
+        previous: Files,
+        wanted: Files,
+        token: str,
+        seconds: int,
+        connections: Iterable[Connection] = (),
+    ) -> None:
         """Put rules in force that still have to be confirmed. Before, the way back is armed, and seen to be.
 
         Args:
@@ -583,6 +624,7 @@ class FirewallHost:
             wanted: the rules.
             token: what `stop_timer` has to know.
             seconds: after how many the rules before come back by themselves.
+            connections: those that live, whoever has opened them.
 
         Raises:
             ChangeError: it could not be done; the rules before are in force.
@@ -594,6 +636,12 @@ class FirewallHost:
         if not self.changes.check_mode:
             self._put_candidate(wanted, token)
             self._arm(restore, seconds)
+            unknown = self._remember(connections)
+            if unknown:
+                self.warnings.append(
+                    f"connections that live could not be made known to the connection tracker ({unknown}): those in"
+                    " which the other side speaks next may hang"
+                )
         try:
             self.changes.command(
                 ["/bin/sh", LOADER, CANDIDATE],

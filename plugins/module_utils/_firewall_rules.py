@@ -436,7 +436,8 @@ def parse_services(values: Any, where: str = SERVICES, who: str = "from") -> tup
         entry = _mapping(value, here, ("name", "ports", who), ("protocol",))
         if not isinstance(entry["name"], str) or not label(entry["name"]):
             raise RulesError(f"{here}.name: {entry['name']!r} is no name")
-        protocol = _one_of(entry.get("protocol") or "tcp", PROTOCOLS, f"{here}.protocol")
+        protocol = "tcp" if entry.get("protocol") is None else entry["protocol"]
+        _one_of(protocol, PROTOCOLS, f"{here}.protocol")
         ports = parse_ports(entry["ports"], f"{here}.ports")
         named = entry[who]
         if not isinstance(named, (list, tuple)):

@@ -212,7 +212,7 @@ class Apt(PackageManager):
         ),
         (
             r"Failed to fetch|Unable to fetch|[Cc]ould not resolve|failure resolving|Could not connect|unreachable",
-            "it cannot be fetched; does this host reach its repositories?",
+            "files cannot be fetched; does this host reach its repositories?",
         ),
         (r"returned an error code", "a script of the package failed"),
     )
@@ -253,7 +253,8 @@ class Apt(PackageManager):
         if fetched:
             problem = self._fetch_lists(deadline)
             if not self._is_offered(name):
-                raise ChangeError(f"no repository of this host offers it{f'; {problem}' if problem else ''}")
+                missing = "the lists of this host do not have it, and cannot be fetched anew"
+                raise ChangeError(f"{missing}: {problem}" if problem else "no repository of this host offers it")
         argv = (
             *("flock", "--close", "--nonblock", "--conflict-exit-code", str(_IN_USE), self._lock),
             *("apt-get", "install", "--yes", "--no-install-recommends", "--no-remove"),
@@ -285,7 +286,7 @@ class Apt(PackageManager):
         """Fetch the lists of packages; return what went wrong, empty when nothing did."""
         argv = ("apt-get", "update", "--option", "APT::Update::Error-Mode=any", "--option", "DPkg::Lock::Timeout=0")
         code, out, err = self._when_free(argv, deadline)
-        return f"the lists cannot be fetched: {self._explained(out, err)}" if code != 0 else ""
+        return self._explained(out, err) if code != 0 else ""
 
     @contextlib.contextmanager
     def _services_left_alone(self, name: str, start: bool) -> Iterator[None]:
@@ -349,7 +350,7 @@ class Dnf(PackageManager):
         (r"GPG|not signed|Public key", "the repository is not signed as it should be"),
         (
             r"Failed to download|Error downloading|Errors during downloading|Cannot download|Curl error|all mirrors",
-            "it cannot be fetched; does this host reach its repositories?",
+            "files cannot be fetched; does this host reach its repositories?",
         ),
         (r"There are no enabled repos|no enabled repositories", "no repository is enabled on this host"),
         (r"scriptlet failed", "a script of the package failed"),

@@ -11,7 +11,8 @@ What ``/proc`` does not tell, and what is assumed therefore:
 - Whether a UDP socket is there to be asked or to ask. One in the range of ports that the kernel hands out
   (``ip_local_port_range`` without ``ip_local_reserved_ports``) is a client's and left out, unless the kernel itself
   holds it, as it does WireGuard's usual port.
-- Who is connected over UDP. That is read from the table of the connection tracker, where the kernel shows one.
+- Who is connected over UDP. That is read from the table of the connection tracker, where the kernel shows one
+  and some rule of the host's makes it track connections.
 - Which socket unit a socket belongs to that systemd holds for a service not yet started: asked from ``systemctl``.
 
 Processes end and sockets close while they are looked at, and processes choose their own names: no name is trusted
@@ -182,6 +183,15 @@ def connection_in_use(proc: str = "/proc", pid: int | None = None) -> SshConnect
         stat = process_stat(current, proc)
         current = stat.parent if stat else 0
     return None
+
+
+def established(proc: str = "/proc") -> list[tuple[str, int, str, int]]:
+    """Return the TCP connections that live, in and out: own address and port, those of the other side."""
+    return [
+        (_address(entry.local), entry.port, _address(entry.remote), entry.remote_port)
+        for entry in _entries(proc, "tcp", [])
+        if entry.state == _ESTABLISHED
+    ]
 
 
 def ssh_ports(sockets: Sockets, connection: SshConnection | None) -> list[int]:
@@ -560,23 +570,27 @@ class _Reader:
     ) -> Iterator[Flow]:
         """Yield the inbound flows over UDP that the connection tracker knows."""
         path = f"{self.proc}/net/nf_conntrack"
+        trouble, line = None, ""
         try:
             for line in _lines(path):
                 flow = _tracked_flow(line, own, broadcast) if " udp " in line else None
-                if flow is None:
-                    continue
-                listener = _listener_of(by_port.get(("udp", flow.port), []), flow.address)
-                if listener is not None:
+                listener = _listener_of(by_port.get(("udp", flow.port), []), flow.address) if flow else None
+                if flow and listener:
                     yield replace(flow, process=listener.process, unit=listener.unit)
         except FileNotFoundError:
-            self.problems.append(f"{path} is missing; who is connected over UDP is not known")
+            trouble = "is missing"
         except OSError as exc:
-            self.problems.append(f"{path} cannot be read: {exc.strerror}; who is connected over UDP is not known")
+            trouble = f"cannot be read: {exc.strerror}"
+        else:
+            # Connections are tracked only where some rule asks for it; then ours, at least, would be there.
+            trouble = None if line else "is empty"
+        if trouble:
+            self.problems.append(f"{path} {trouble}; who is connected over UDP is not known")
 
 
 def _is_elsewhere(address: str, own: set[str]) -> bool:
-    parsed = ipaddress.ip_address(address)
-    return address not in own and not parsed.is_loopback and not parsed.is_unspecified
+    # Addresses are in their one written form here; there may be very many of them.
+    return address not in own and not address.startswith("127.") and address not in ("::1", "::", "0.0.0.0")  # noqa: S104
 
 
 def _listener_of(listeners: Iterable[Listener], address: str) -> Listener | None:
@@ -617,17 +631,13 @@ def _socket_units(run_command: RunCommand) -> dict[tuple[str, str, int], str]:
     return units
 
 
-def _address_order(address: str) -> tuple[int, bytes]:
-    parsed = ipaddress.ip_address(address)
-    return parsed.version, parsed.packed
-
-
 def _listener_order(listener: Listener) -> tuple[object, ...]:
     """Sort by what a person looks for; numbers of processes come last."""
-    place = (listener.protocol, listener.port, _address_order(listener.address))
+    address = ipaddress.ip_address(listener.address)
+    place = (listener.protocol, listener.port, address.version, address.packed)
     return (*place, listener.process, listener.unit or "", listener.pid or 0)
 
 
 def _flow_order(flow: Flow) -> tuple[object, ...]:
-    place = (flow.protocol, flow.port, _address_order(flow.source), flow.source_port, _address_order(flow.address))
+    place = (flow.protocol, flow.port, flow.source, flow.source_port, flow.address)
     return (*place, flow.process, flow.unit or "")

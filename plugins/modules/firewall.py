@@ -307,6 +307,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder i
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets import (
     SshConnection,
     connection_in_use,
+    established,
     read_sockets,
     scope_of,
     ssh_ports,
@@ -391,16 +392,15 @@ class Firewall:
         self.root = root
         self.host = FirewallHost(run_command, changes, root)
         self.instances: list[dict[str, Any]] = params["instances"]
-        proc = "/proc" if root == "/" else f"{root}/proc"
-        self.connection = connection_in_use(proc)
-        self.sockets = read_sockets(proc, run_command)
+        self.proc = "/proc" if root == "/" else f"{root}/proc"
+        self.connection = connection_in_use(self.proc)
+        self.sockets = read_sockets(self.proc, run_command)
         self.ssh = ssh_ports(self.sockets, self.connection)
         self.found = self.host.look(params["provider"], params["usual_provider"])
         self.outcome = "nothing"
         self.refused: list[Evidence] = []
         self.declarations = ""
         self.rules: list[str] = []
-        self.warnings: list[str] = []
 
     # ---- run ---------------------------------------------------------------------------------
 
@@ -517,7 +517,7 @@ class Firewall:
         groups = {word: params[option] for word, option in GROUP_OPTIONS.items()}
         closed = [closed_of(entry, number, groups) for number, entry in enumerate(params["closed"])]
         mine = self.connection
-        found = cuts(rules, self._in_force(), self.sockets, self.instances, closed, self._interface_of)
+        found = cuts(rules, self.host.in_force(self.found), self.sockets, self.instances, closed, self._interface_of)
         if mine is None:
             return found
         # The connection in use is told as such.
@@ -545,7 +545,8 @@ class Firewall:
             previous = dict(found.in_force)
             if found.in_force and self._before() is not None and host.lets_in_no_less(found):
                 previous[MEANING] = found.confirmed[MEANING]
-            host.load(found, previous, plan.files, self.params["token"] or "", self.params["confirm_timeout"])
+            token, seconds = self.params["token"] or "", self.params["confirm_timeout"]
+            host.load(found, previous, plan.files, token, seconds, established(self.proc))
             if self.changes.check_mode:
                 host.confirm(found, plan.files)
             self.outcome = "loaded"
@@ -555,7 +556,7 @@ class Firewall:
 
     def _preview(self, wanted: RuleSet) -> list[dict[str, str]]:
         """Return the rules in force and those wanted as people read them, for the diff."""
-        before = self._in_force()
+        before = self.host.in_force(self.found)
         lines = ["no rules of this role"]
         if before is not None:
             lines = describe(before)
@@ -571,14 +572,6 @@ class Firewall:
         # Long lists of addresses are cut short above; what differs in them is told here.
         longer = [line for line in diff(before, wanted) if before is not None and line.startswith("~")]
         return [shown, {"prepared": "".join(f"{line}\n" for line in longer)}] if longer else [shown]
-
-    def _in_force(self) -> RuleSet | None:
-        """Return what the rules in force mean; None where none of ours are, or nobody knows."""
-        before = self._before() if self.found.in_force else None
-        try:
-            return None if before is None or self.host.edited(self.found) else before
-        except FirewallError:
-            return None
 
     def _confirm(self) -> None:
         """Keep the rules that were loaded, now that a new connection through them has been had.
@@ -799,6 +792,8 @@ def main() -> None:
     except (ChangeError, FirewallError, RulesError) as exc:
         msg = str(exc)
     found = firewall.found
+    for warning in firewall.host.warnings:
+        module.warn(warning)
     changes.exit(
         module,
         msg,

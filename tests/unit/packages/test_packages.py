@@ -190,13 +190,13 @@ class TestLists:
 
     def test_fetched_once(self, debian: Debian) -> None:
         debian.failures = [(100, "", NOT_FOUND)] * 2
-        assert "it cannot be fetched" in refused(debian)
+        assert "files cannot be fetched" in refused(debian)
         assert (debian.count("apt-get", "update"), debian.count("install")) == (1, 1)
 
     def test_no_network(self, debian: Debian) -> None:
         debian.update = (100, "", NO_NETWORK)
         text = refused(debian)
-        assert text.startswith("package tree: no repository of this host offers it; the lists cannot be fetched: ")
+        assert text.startswith("package tree: the lists of this host do not have it, and cannot be fetched anew: files")
         assert "does this host reach its repositories?" in text
 
     def test_one_repository_of_several_fails(self, debian: Debian) -> None:
@@ -216,8 +216,8 @@ class TestComplaints:
     @pytest.mark.parametrize(
         ("said", "meant"),
         [
-            (NOT_FOUND, "it cannot be fetched; does this host reach its repositories?: E: Failed to fetch"),
-            ("E: Unable to fetch some archives, maybe run apt-get update\n", "it cannot be fetched"),
+            (NOT_FOUND, "files cannot be fetched; does this host reach its repositories?: E: Failed to fetch"),
+            ("E: Unable to fetch some archives, maybe run apt-get update\n", "files cannot be fetched"),
             (
                 "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.\n",
                 "the installation of some package was cut off on this host; run dpkg --configure -a: E: dpkg was",
@@ -443,7 +443,7 @@ class TestRedHat:
         ("said", "meant"),
         [
             ("Error: Unable to find a match: tree\n", "no repository of this host offers it: Error: Unable to find"),
-            ("Error: Failed to download metadata for repo 'baseos'\n", "it cannot be fetched; does this host reach"),
+            ("Error: Failed to download metadata for repo 'baseos'\n", "files cannot be fetched; does this host reach"),
             ("Error: Error downloading packages:\n  Curl error (6)\n", "Error downloading packages:; Curl error (6)"),
             ("Error: \n Problem: nothing provides libx needed by tree\n", "something that it depends on cannot be"),
             ("Error: GPG check FAILED\n", "the repository is not signed"),
