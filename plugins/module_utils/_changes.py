@@ -483,21 +483,50 @@ class Changes:
             ChangeError: the tool is missing or failed; holds its own words.
 
         """
-        make = self.announce(target, attribute, before, after)
-        shown = {"before": f"{attribute}: {before}\n", "after": f"{attribute}: {after}\n"}
-        self.diff.append({"before_header": target, "after_header": target, **shown})
-        if not make:
-            return True
-        if self._run_command is None:
-            raise ChangeError(f"{target}: no way to run {argv[0]}")
-        with self._making(target):
-            if self._recorder is not None:
-                self._recorder.command(target, attribute, before, after, None if undo is None else list(undo))
+
+        def run() -> None:
+            if self._run_command is None:
+                raise ChangeError(f"{target}: no way to run {argv[0]}")
             # In English, whatever the host speaks: what the tool says is looked through for faults of the host.
             code, out, err = self._run_command(list(argv), environ_update={"LC_ALL": "C"})
             if code != 0:
                 complaint = (err or out).strip() or "no message"
                 raise ChangeError(f"{target}: {' '.join(argv)} ended with {code}: {complaint}")
+
+        return self.perform(run, target, attribute, before, after, undo)
+
+    def perform(
+        self,
+        action: Callable[[], None],
+        target: str,
+        attribute: str,
+        before: str,
+        after: str,
+        undo: Sequence[str] | None = None,
+    ) -> bool:
+        """Change something that takes more than one call of a system tool; otherwise as `command`.
+
+        Args:
+            action: makes the change; raises ChangeError where it cannot be made.
+            target: what it changes, for the record.
+            attribute: which property of it.
+            before: state found, in words; it is shown and recorded, so never a secret.
+            after: state wanted, in the same way.
+            undo: the command that takes it back, None when nothing has to be taken back.
+
+        Returns:
+            Always True: the caller has seen that the state differs.
+
+        """
+        make = self.announce(target, attribute, before, after)
+        shown = {"before": f"{attribute}: {before}\n", "after": f"{attribute}: {after}\n"}
+        self.diff.append({"before_header": target, "after_header": target, **shown})
+        if not make:
+            return True
+        with self._making(target):
+            if self._recorder is not None:
+                self._recorder.command(target, attribute, before, after, None if undo is None else list(undo))
+            action()
         return True
 
     def result(self) -> dict[str, Any]:

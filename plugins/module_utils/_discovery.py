@@ -45,6 +45,16 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_
     redact,
     split_words,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_ports import (
+    ANY_ADDRESS,
+    DEFAULT,
+    JVM_ARGUMENTS,
+    Configured,
+    bound_address,
+    connector_name,
+    describe_ports,
+    parse_endpoints,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import STOPPED_FOLDER
 
 DECLARE = "declare it in atlassian_dc_instances"
@@ -368,9 +378,10 @@ class Instance:
         self.unit = self._choose_unit()
         self.running_arguments = self.process.jvm.arguments if self.process else None
         self.start_arguments = self._start_arguments()
-        self.properties = jvm_properties(
-            self.running_arguments if self.running_arguments is not None else self.start_arguments or []
-        )
+        self.arguments = self.running_arguments if self.running_arguments is not None else self.start_arguments or []
+        self.properties = jvm_properties(self.arguments)
+        self.configured: dict[str, list[Configured]] = {}
+        """The ports that the settings of the web server open, by kind; filled in while these are read."""
         self.home, self.home_source = self._home()
         self.shared_home = self._shared_home()
 
@@ -697,6 +708,16 @@ class Instance:
             self.problem(path, str(exc))
             return None
 
+    def _is_missing(self, path: str) -> bool:
+        """Whether there is no such file, so that what it would set has its default; an unreadable one may set it."""
+        try:
+            self.host.read(path)
+        except MissingError:
+            return True
+        except UnreadableError:
+            pass
+        return False
+
     def _properties(self, path: str) -> dict[str, str] | None:
         text = self.text(path)
         try:
@@ -719,10 +740,26 @@ class Instance:
 
     def _port(self, value: str | None) -> int | None:
         text = (self._placeholders(value) or "").strip()
-        return int(text) if re.fullmatch(r"-?\d{1,5}", text) and -1 <= int(text) <= 65535 else None
+        return int(text) if re.fullmatch(r"-?[0-9]{1,5}", text) and -1 <= int(text) <= 65535 else None
 
-    def _connector(self, get: Callable[[str], str | None]) -> dict[str, Any]:
-        """Return a connector from a function that tells its settings by the names below."""
+    def _listening_port(self, value: str | None, path: str, key: str, offset: int | None = 0) -> int | None:
+        """Return the port something listens on; None and a problem where that cannot be told.
+
+        Args:
+            value: as configured.
+            path: the file that says so.
+            key: what names the value there, in words.
+            offset: is added, None where nobody knows what.
+
+        """
+        port = self._port(value)
+        if port is not None and port > 0 and offset is not None and port + offset <= 65535:
+            return port + offset
+        self.problem(path, f"{key} is no port number, so it is not known what listens where")
+        return None
+
+    def _connector(self, get: Callable[[str], str | None], port: int | None) -> dict[str, Any]:
+        """Return a connector from its port and a function that tells its other settings by the names below."""
 
         def text(name: str) -> str | None:
             return self._placeholders(get(name)) or None
@@ -732,7 +769,7 @@ class Instance:
             return None if value is None else value.strip().lower() == "true"
 
         return {
-            "port": self._port(get("port")),
+            "port": port,
             "protocol": text("protocol") or "HTTP/1.1",
             "address": text("address"),
             "secure": flag("secure"),
@@ -756,7 +793,7 @@ class Instance:
             "up_states": [state["state"] for state in section.get("states") or [] if state["ready"] or state.get("up")],
         }
         if source.get("kind") == "server_xml":
-            self._read_server_xml(self.path(source["path"]), result)
+            self._read_server_xml(source["path"], result)
         elif source:
             self._read_listener(source, section, result)
         web = [
@@ -769,7 +806,7 @@ class Instance:
             result["http_port"] = chosen["port"]
             if section.get("status_path") and result["context_path"] is not None:
                 address = chosen["address"]
-                if address in (None, "0.0.0.0", "::", "*"):  # noqa: S104 - compared, not bound
+                if address in ANY_ADDRESS:
                     address = "127.0.0.1"
                 scheme = "https" if chosen["ssl"] else "http"
                 shown = f"[{address}]" if ":" in address else address
@@ -778,20 +815,38 @@ class Instance:
                 )
         return result
 
-    def _read_server_xml(self, path: str, result: dict[str, Any]) -> None:
+    def _read_server_xml(self, relative: str, result: dict[str, Any]) -> None:
         """Read Tomcat's own configuration."""
+        path = self.path(relative)
         root = self._xml(path)
         if root is None:
             if self.host.stat(path) is None:
                 self.problem(path, "is missing, so port and context path are not known")
+            self.configured = {kind: [_unread(relative)] for kind in ("connectors", "shutdown")}
             return
         names = {"ssl": "SSLEnabled", "proxy_name": "proxyName", "proxy_port": "proxyPort"}
 
         def attributes(element: ElementTree.Element) -> Callable[[str], str | None]:
             return lambda name: element.get(names.get(name, name))
 
-        result["shutdown_port"] = self._port(root.get("port"))
-        result["connectors"] = [self._connector(attributes(element)) for element in root.iter("Connector")]
+        offset = self._port(root.get("portOffset", "0"))
+        if offset is None or offset < 0:
+            self.problem(path, "portOffset of Server is no number, so no port is known")
+            offset = None
+        key = "port of Server"
+        closed = self._port(root.get("port")) == -1
+        shutdown = -1 if closed else self._listening_port(root.get("port"), path, key, offset)
+        result["shutdown_port"] = shutdown
+        address = bound_address(self._placeholders(root.get("address", "localhost")))
+        self.configured["shutdown"] = [
+            Configured(relative, open=False) if closed else _opened(relative, key, shutdown, address)
+        ]
+        key = "port of Connector"
+        for element in root.iter("Connector"):
+            port = self._listening_port(element.get("port"), path, key, offset)
+            self._add_connector(self._connector(attributes(element), port), result, relative, key)
+        if not result["connectors"]:
+            self.configured["connectors"] = [Configured(relative, open=False)]
         web_root = self.product["install"].get("web_root") or ""
         contexts = list(root.iter("Context"))
         named = [
@@ -804,31 +859,113 @@ class Instance:
             # The context has a file of its own, named after the path.
             result["context_path"] = self.product["http"].get("default_context_path")
 
+    def _add_connector(self, connector: dict[str, Any], result: dict[str, Any], value_from: str, key: str) -> None:
+        result["connectors"].append(connector)
+        port = _opened(value_from, key, connector["port"], bound_address(connector["address"]))
+        self.configured.setdefault("connectors", []).append(port._replace(name=connector_name(connector)))
+
     def _read_listener(self, source: dict[str, Any], section: dict[str, Any], result: dict[str, Any]) -> None:
         """Read keys of a properties file or system properties of the JVM; what is not set has its default."""
         settings: dict[str, str] | None = self.properties
+        path, value_from, form = self.install, JVM_ARGUMENTS, "-D{}"
         if source["kind"] == "properties":
             base = self._base(source["tree"])
-            settings = self._properties(f"{base}/{source['path']}") if base else None
-            if settings is None and (base is None or self.host.stat(f"{base}/{source['path']}") is not None):
+            path, value_from, form = f"{base}/{source['path']}", source["path"], "{}"
+            settings = self._properties(path) if base else None
+            if settings is None and (base is None or not self._is_missing(path)):
+                self.configured["connectors"] = [_unread(value_from)]
                 return
         known = settings or {}
         keys: dict[str, str] = source["keys"]
-        defaults = {"port": str(section["default_port"]) if section.get("default_port") else None}
 
         def main(name: str) -> str | None:
-            return known.get(keys.get(name, "")) or defaults.get(name)
+            return known.get(keys.get(name, ""))
 
         def additional(number: int) -> Callable[[str], str | None]:
             prefix = source["additional"].replace("{number}", str(number))
             return lambda name: known.get(prefix + keys[name].partition(".")[2]) if name in keys else None
 
-        numbers = range(1, _MAX_CONNECTORS + 1) if source.get("additional") else ()
-        more = [self._connector(additional(number)) for number in numbers]
-        result["connectors"] = [self._connector(main), *(connector for connector in more if connector["port"])]
+        if main("port"):
+            key = form.format(keys["port"])
+            self._add_connector(
+                self._connector(main, self._listening_port(main("port"), path, key)), result, value_from, key
+            )
+        else:
+            self._add_connector(self._connector(main, section.get("default_port")), result, DEFAULT, keys["port"])
+        for number in range(1, _MAX_CONNECTORS + 1) if source.get("additional") else ():
+            get = additional(number)
+            if get("port"):
+                key = source["additional"].replace("{number}", str(number)) + keys["port"].partition(".")[2]
+                self._add_connector(
+                    self._connector(get, self._listening_port(get("port"), path, key)), result, value_from, key
+                )
         result["context_path"] = _context_path(
             self._placeholders(main("context_path") or section.get("default_context_path"))
         )
+
+    # -- ports ---------------------------------------------------------------------------------------------------------
+    def _ports(self, cluster: dict[str, Any] | None) -> list[dict[str, Any]] | None:
+        """Return the ports of the product as they are configured; None when product data does not know them."""
+        entries = self.product.get("ports", [])
+        if entries is None:
+            return None
+        clustered = True if cluster else self._may_be_clustered()
+        return [port for entry in entries for port in describe_ports(entry, clustered, self._configured)]
+
+    def _may_be_clustered(self) -> bool | None:
+        """Return None where a cluster was not found because its settings are unknown or cannot be read, else False."""
+        spec = (self.product.get("cluster") or {}).get("settings")
+        base = self._base(spec["tree"]) if spec else None
+        if spec is None or base is None:
+            return None
+        return False if self._settings(spec) or self._is_missing(f"{base}/{spec['path']}") else None
+
+    def _configured(self, place: dict[str, Any]) -> list[Configured] | None:
+        """Return the ports that one place of the configuration opens; None where it says nothing."""
+        kind = place["kind"]
+        if kind == "jvm_property":
+            value = self.properties.get(place["name"])
+            return self._endpoints(place, value, self.install, JVM_ARGUMENTS, f"-D{place['name']}") if value else None
+        if kind == "jvm_option":
+            return self._option(place)
+        if kind not in ("properties_file", "xml_file"):
+            return self.configured.get(kind)
+        base = self._base(place["tree"])
+        path = f"{base}/{place['path']}"
+        if base is None:
+            return [_unread(place["path"])]
+        if kind == "xml_file":
+            root = self._xml(path)
+            known = None if root is None else {place["element"]: _element_text(root, place["element"])}
+            key = place["element"]
+        else:
+            known = self._properties(path)
+            key = place["name"]
+        if known is None:
+            return None if self._is_missing(path) else [_unread(place["path"])]
+        value = known.get(key, "").strip()
+        return self._endpoints(place, value, path, place["path"], key) if value else None
+
+    def _option(self, place: dict[str, Any]) -> list[Configured] | None:
+        """Return the ports that an option of the JVM with options of its own opens."""
+        for argument in self.arguments:
+            match = re.fullmatch(place["match"], argument)
+            if match:
+                options = dict(part.partition("=")[::2] for part in match.group("options").split(","))
+                if any(options.get(name) != value for name, value in place["only"].items()):
+                    return [Configured(JVM_ARGUMENTS, open=False)]
+                key = f"{place['name']} of {argument[: match.start('options') - 1]}"
+                return self._endpoints(place, options.get(place["name"], ""), self.install, JVM_ARGUMENTS, key)
+        return None
+
+    def _endpoints(self, place: dict[str, Any], value: str, path: str, value_from: str, key: str) -> list[Configured]:
+        """Return the ports of a configured value, unknown and with a problem where it names none."""
+        try:
+            found = parse_endpoints(self._placeholders(value) or "", place.get("form", "port"))
+        except ParseError as exc:
+            self.problem(path, f"{key} {exc}, so it is not known what listens where")
+            return [_opened(value_from, key, None, None)]
+        return [Configured(value_from, endpoint.port, endpoint.address) for endpoint in found]
 
     # -- cluster -------------------------------------------------------------------------------------------------------
     def _settings(self, spec: dict[str, Any]) -> Callable[[str], str] | None:
@@ -964,8 +1101,8 @@ class Instance:
         unit_user = self._unit_user()
         account, account_source = self._service_account(user_file_user, unit_user)
         public = self.product["jvm"].get("public_properties") or []
-        arguments = self.running_arguments if self.running_arguments is not None else self.start_arguments
         native = self.unit is not None and not self.unit.generated
+        http, cluster = self._http(), self._cluster()
         uid = self.process.uid if self.process else None
         return {
             "name": self.declared.get("name"),
@@ -997,11 +1134,12 @@ class Instance:
             "service_account": account,
             "service_group": self._service_group(account),
             "service_account_source": account_source,
-            **self._http(),
-            "jvm_arguments": redact(arguments or [], public),
+            **http,
+            "ports": self._ports(cluster),
+            "jvm_arguments": redact(self.arguments, public),
             "start_files": [self.path(file["path"]) for file in self.product["jvm"]["start_files"] or []],
             "start_jvm_arguments": None if self.start_arguments is None else redact(self.start_arguments, public),
-            "cluster": self._cluster(),
+            "cluster": cluster,
             "companions": self._companions(),
             "needed_groups": [entry["name"] for entry in (self.product.get("needs") or {}).get("groups") or []],
             "declared_groups": self.declared.get("groups"),
@@ -1016,6 +1154,15 @@ class Instance:
             "code_dirs": self._section("code", "dirs"),
             "problems": [],
         }
+
+
+def _unread(file: str) -> Configured:
+    return Configured(file, open=None, note=f"{file} is missing or cannot be read")
+
+
+def _opened(value_from: str, key: str, port: int | None, address: str | None) -> Configured:
+    """Return a port that is open, also where a value that is none keeps it from being known."""
+    return Configured(value_from, port, address, note=None if port else f"{key} of {value_from} names no port")
 
 
 def _element_text(root: ElementTree.Element, path: str) -> str:

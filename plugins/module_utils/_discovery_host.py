@@ -26,7 +26,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_
     split_words,
     text_of,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import process_start
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import cgroup_paths, process_start
 
 MAX_FILE = 1024 * 1024
 """Most bytes of one configuration file; a larger one is not read."""
@@ -388,15 +388,10 @@ class Process:
 
     def _unit(self, host: Host) -> str | None:
         try:
-            lines = host.text(f"/proc/{self.pid}/cgroup").split("\n")
+            paths = cgroup_paths(host.text(f"/proc/{self.pid}/cgroup"))
         except UnreadableError:
             return None
-        for line in lines:
-            hierarchy, _first, rest = line.partition(":")
-            controllers, _second, path = rest.partition(":")
-            if hierarchy != "0" and controllers != "name=systemd":
-                continue
-            parts = path.split("/")
+        for parts in paths:
             if any(part.startswith("user@") for part in parts):
                 continue
             services = [part for part in parts if part.endswith(".service")]

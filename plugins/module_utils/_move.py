@@ -12,7 +12,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Evidence, evidence
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import Process, below, needed_folders
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import (
+    Process,
+    below,
+    cgroup_paths,
+    needed_folders,
+)
 
 UNIT_PROPERTIES = ("LoadState", "ActiveState", "SubState", "ExecStartEx")
 """Properties of a unit that the functions below look at."""
@@ -47,14 +52,7 @@ def in_unit(process: Process, unit: str) -> bool:
 
 def home_of_process(process: Process) -> str:
     """Return the unit, session or container a process runs in, "" when it is not known."""
-    for line in process.cgroup.splitlines():
-        hierarchy, _first, rest = line.partition(":")
-        controllers, _second, path = rest.partition(":")
-        if hierarchy == "0" or controllers == "name=systemd":
-            name = path.rpartition("/")[2]
-            if name:
-                return name
-    return ""
+    return next((parts[-1] for parts in cgroup_paths(process.cgroup) if parts[-1]), "")
 
 
 def can_be_restarted(instance: Mapping[str, Any], shown: Mapping[str, str], process: Process | None) -> bool:

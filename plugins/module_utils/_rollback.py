@@ -329,7 +329,9 @@ class Rollback:
         self._note(path, "content", "absent" if current is None else "as the run wrote it", then)
         if path.startswith(UNIT_FOLDER):
             self._reload = True
-            self.units.add(path[len(UNIT_FOLDER) :].split("/")[0].removesuffix(".d"))
+            unit, drop_in, _name = path[len(UNIT_FOLDER) :].partition("/")
+            if drop_in:  # units as a whole are ours, not those of products
+                self.units.add(unit.removesuffix(".d"))
         self._contents[path] = wanted
         if before is not None:
             self._permissions[path] = (before["uid"], before["gid"], before["mode"])

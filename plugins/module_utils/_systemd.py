@@ -361,6 +361,8 @@ def compare_unit(
 
 # ---- what a process has ----------------------------------------------------------------------------
 
+_UNITS_WITH_PROCESSES = (".service", ".scope", ".socket", ".mount", ".swap")
+
 
 @dataclass(frozen=True)
 class Process:
@@ -406,14 +408,71 @@ def read_process(pid: Any, root: str = "/") -> Process | None:
     return replace(process, started=process_start(pid, os.path.join(root, "proc"))) if process else None
 
 
-def process_start(pid: int, proc: str = "/proc") -> float | None:
-    """Return when a process was started, in seconds since 1970; None when it is gone or that is not known."""
+@dataclass(frozen=True)
+class ProcessStat:
+    """What the stat file of a process says: its own name for itself, its parent, and when it was started."""
+
+    name: str
+    parent: int
+    ticks: int
+    """Ticks of the clock from the boot of the host to its start."""
+
+
+def process_stat(pid: int, proc: str = "/proc") -> ProcessStat | None:
+    """Return name, parent and start of a process; None when it is gone or that is not known."""
     try:
-        ticks = int(_read(os.path.join(proc, str(pid), "stat")).rpartition(")")[2].split()[19])
-        boot = re.search(r"^btime ([0-9]+)$", _read(os.path.join(proc, "stat")), re.MULTILINE)
+        # The name may hold anything, brackets and spaces too.
+        head, _bracket, rest = _read(os.path.join(proc, str(pid), "stat")).rpartition(")")
+        fields = rest.split()
+        return ProcessStat(head.partition("(")[2], int(fields[1]), int(fields[19]))
     except (OSError, ValueError, IndexError):
         return None
-    return int(boot[1]) + ticks / os.sysconf("SC_CLK_TCK") if boot else None
+
+
+def process_start(pid: int, proc: str = "/proc") -> float | None:
+    """Return when a process was started, in seconds since 1970; None when it is gone or that is not known."""
+    stat = process_stat(pid, proc)
+    try:
+        boot = re.search(r"^btime ([0-9]+)$", _read(os.path.join(proc, "stat")), re.MULTILINE)
+    except OSError:
+        return None
+    return int(boot[1]) + stat.ticks / os.sysconf("SC_CLK_TCK") if stat and boot else None
+
+
+def cgroup_paths(cgroup: str) -> list[list[str]]:
+    """Return the control groups in which systemd keeps a process, each split into its parts.
+
+    Args:
+        cgroup: content of the process's cgroup file; in hybrid mode two of its lines count, else one.
+
+    """
+    paths = []
+    for line in cgroup.split("\n"):
+        hierarchy, _first, rest = line.partition(":")
+        controllers, _second, path = rest.partition(":")
+        if hierarchy == "0" or controllers == "name=systemd":
+            # The kernel marks groups that were removed, systemd names that mean something to the kernel.
+            parts = path.removesuffix(" (deleted)").split("/")
+            paths.append([part[1:] if part.startswith("_") else part for part in parts])
+    return paths
+
+
+def process_unit(pid: int, proc: str = "/proc") -> str | None:
+    """Return the unit a process belongs to; None when it has none or that is not known.
+
+    A unit of a user's own manager follows that manager's: ``user@1000.service/proxy.service``. Names stay escaped, as
+    ``systemctl`` takes them.
+    """
+    try:
+        paths = cgroup_paths(_read(os.path.join(proc, str(pid), "cgroup")))
+    except OSError:
+        return None
+    for parts in paths:
+        # Slices only group units; what is below a unit is its own affair.
+        units = [part for part in parts if part.endswith(_UNITS_WITH_PROCESSES)]
+        if units:
+            return "/".join(units[:2]) if units[0].startswith("user@") else units[0]
+    return None
 
 
 def _read(path: str) -> str:

@@ -262,7 +262,7 @@ dc_instances:
       elements: str
       sample: [RUNNING, FIRST_RUN]
     shutdown_port:
-      description: Tomcat's shutdown port; V(-1) when closed.
+      description: Tomcat's shutdown port; V(-1) when closed; also one of C(ports).
       type: int
     connectors:
       description: Tomcat's connectors.
@@ -277,6 +277,54 @@ dc_instances:
           proxy_name: null
           proxy_port: null
           ssl: false
+    ports:
+      description:
+        - Ports of the product and who may reach them, as they are configured; null when nobody knows its ports.
+        - What listens is told by the host, not here.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: What listens there; V(http), V(https) and V(ajp) for each connector of the web server.
+          type: str
+        port:
+          description: Its number; null where there is none or it cannot be known; C(note) says why.
+          type: int
+        protocol:
+          description: V(tcp) or V(udp).
+          type: str
+        from:
+          description:
+            - Who may reach it. V(proxy), the reverse proxies; V(peers), the other nodes; V(agents), the agents of a
+              server; V(users), whoever uses the product; V(local), only the host itself; V(nobody).
+          type: str
+        address:
+          description: Address it is bound to by its configuration; null for all of them.
+          type: str
+        value_from:
+          description:
+            - File that says so, as product data names it, V(JVM arguments) or V(default).
+            - Null where nothing does.
+          type: str
+        clustered_only:
+          description: Whether only nodes of a cluster open it.
+          type: bool
+        open:
+          description: Whether it is opened when the product runs; null where that cannot be known.
+          type: bool
+        note:
+          description: Why the port is not known.
+          type: str
+      sample:
+        - name: http
+          port: 8080
+          protocol: tcp
+          from: proxy
+          address: 127.0.0.1
+          value_from: conf/server.xml
+          clustered_only: false
+          open: true
+          note: null
     jvm_arguments:
       description:
         - Arguments of the running JVM, else those of the next start, in their order.

@@ -17,9 +17,11 @@ description:
     accounts from such a record, the last change first.
   - What somebody has changed since the run, or what the product has replaced, is left alone. What could not be restored
     is named in RV(kept).
-  - Accounts that the run made stay, for files may belong to them.
+  - Accounts that the run made stay, for files may belong to them, and so do packages it installed.
   - Where the disk is full or broken, the rest is restored and the module fails. The run then does not count as taken
     back, so the same can be done again.
+  - Rules of the firewall are put in force as they were before. Where those would cut the connection in use, all that
+    the role of the firewall has changed stays, and is named in RV(kept).
   - A running product is not touched. Units whose drop-ins are restored are returned in RV(units), so that a playbook
     can stop and start them around this module.
   - In a playbook that loads the ledger, what was restored is told for all hosts at the end of the run.
@@ -89,6 +91,12 @@ accounts:
   type: list
   elements: str
   sample: [jira]
+firewall:
+  description: What rules of the collection's firewall were put in force again, in words; empty where none were.
+  returned: always
+  type: str
+  sample: none of ours
+  version_added: 0.3.0
 kept:
   description: What was not restored, with the reason.
   returned: always
@@ -96,7 +104,7 @@ kept:
   elements: str
   sample: ["/etc/sudoers.d/jira: somebody has changed it since"]
 stay:
-  description: Accounts and groups that the run made. They stay.
+  description: Accounts and groups that the run made, and packages it installed. They stay.
   returned: always
   type: list
   elements: str
@@ -124,6 +132,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_host import TARGET, why_not_back
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._lock import HostLock, LockError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import (
     RECORD_ARGUMENTS,
@@ -135,6 +144,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rollback i
     RollbackError,
     choose_run,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets import connection_in_use
 
 
 def words(change: dict[str, str]) -> str:
@@ -163,6 +173,12 @@ def main() -> None:
         module.fail_json(msg=str(exc))
     folder = os.path.join(STATE, "runs", name)
     rollback = Rollback(folder, module.check_mode, module.run_command)
+    stays = why_not_back(lines, module.run_command, connection_in_use())
+    if stays is not None:
+        rollback.kept.append(f"firewall: {stays}")
+        of_firewall = {line["role"] for line in lines if line.get("target") == TARGET}
+        lines = [line for line in lines if line["role"] not in of_firewall]
+        roles = sorted({line["role"] for line in lines if line["role"]})
     rollback.run(lines)
     if lines and not module.check_mode and not rollback.faults:
         rollback.note_undone(roles)
@@ -178,6 +194,7 @@ def main() -> None:
         "roles": sorted({line["role"] for line in lines if line["role"]}),
         "paths": rollback.paths,
         "accounts": rollback.targets("account"),
+        "firewall": next((item["after"] for item in rollback.restored if item["target"] == TARGET), ""),
         "kept": rollback.kept,
         "stay": rollback.stay,
         "units": sorted(rollback.units),

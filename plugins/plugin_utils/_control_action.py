@@ -27,7 +27,7 @@ class ControlAction(ActionBase):
     """Runs the module of the same name and tells it which controls to judge, which to put right, and how to record it.
 
     What the task says itself about ``controls``, ``enforce`` and ``record`` wins. A plugin with more to add overrides
-    `module_arguments`.
+    `module_arguments`, one that does more than to run it `execute`.
     """
 
     _supports_check_mode = True
@@ -42,7 +42,7 @@ class ControlAction(ActionBase):
         return arguments
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module once; skip it when none of the task's controls is selected."""
+        """Run the module; skip it when none of the task's controls is selected."""
         task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = self.module_arguments(task_vars)
@@ -56,7 +56,11 @@ class ControlAction(ActionBase):
             if not arguments["controls"]:
                 result.update(skipped=True, skip_reason="none of its controls is selected")
                 return result
-        result.update(
+        result.update(self.execute(arguments, task_vars))
+        return result
+
+    def execute(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Run the module once and return its result. A plugin that runs it more often overrides this."""
+        return dict(
             self._execute_module(module_name=self._task.resolved_action, module_args=arguments, task_vars=task_vars)
         )
-        return result

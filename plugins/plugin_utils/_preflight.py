@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import check_firewall
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import (
     ATTESTATIONS_FILE,
@@ -81,6 +82,7 @@ def check_variables(
     """Return what is wrong with the variables of one host, in the order of their names."""
     problems = []
     values: dict[str, Any] = {}
+    converted: dict[str, Any] = {}
     for name in sorted(key for key in variables if str(key).startswith(PREFIX)):
         if name not in specification:
             problems.append(f"unknown variable '{name}'{_meant(name, specification)}")
@@ -92,18 +94,20 @@ def check_variables(
         except AnsibleError as exc:
             problems.append(f"variable '{name}' cannot be resolved: {exc}")
             continue
-        problems.extend(_check_type(name, values[name], specification[name]))
+        outcome = ArgumentSpecValidator({name: dict(specification[name])}).validate({name: values[name]})
+        converted.update(outcome.validated_parameters)
+        problems.extend(_of_wrong_type(name, outcome.error_messages, specification[name]))
     if not problems:
         problems.extend(_check_contents(values, catalogue))
+        problems.extend(check_firewall(converted))
     return problems
 
 
-def _check_type(name: str, value: Any, option: Mapping[str, Any]) -> list[str]:
-    outcome = ArgumentSpecValidator({name: dict(option)}).validate({name: value})
-    if outcome.error_messages and option.get("no_log"):
+def _of_wrong_type(name: str, messages: Iterable[str], option: Mapping[str, Any]) -> list[str]:
+    if messages and option.get("no_log"):
         # Ansible's own words may quote the value.
         return [f"variable '{name}' is not of the documented form (its value is secret and not shown)"]
-    return [f"variable '{name}': {message}" for message in outcome.error_messages]
+    return [f"variable '{name}': {message}" for message in messages]
 
 
 def _check_contents(values: Mapping[str, Any], catalogue: Catalogue) -> list[str]:

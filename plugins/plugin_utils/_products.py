@@ -40,6 +40,7 @@ DISCOVERY_SECTIONS = (
     "user",
     "needs",
     "http",
+    "ports",
     "cluster",
     "version",
     "secret_files",
@@ -124,7 +125,9 @@ def _check_node(node: Any, where: str, sources: dict[str, Any], used: set[str]) 
             problems.append(f"{where}: a value without a source")
         if not set(node) - set(ANNOTATIONS):
             problems.append(f"{where}: a source without a value")
-        return problems
+        # A part of an entry may be unknown.
+        parts = [(key, item) for key, item in node.items() if isinstance(item, dict) and "unknown" in item]
+        return problems + [found for key, item in parts for found in _check_node(item, f"{where}.{key}", sources, used)]
     if not node:
         return [f"{where}: is empty"]
     return [problem for key, item in node.items() for problem in _check_node(item, f"{where}.{key}", sources, used)]

@@ -96,6 +96,7 @@ def _details(result: Mapping[str, Any], predicted: bool) -> Iterator[tuple[str, 
         plural(result["paths"], "path") if result["paths"] else "",
         f"{plural(len(units), 'unit')} ({some_names(units)})" if units else "",
         f"{plural(len(accounts), 'account')} ({some_names(accounts)})" if accounts else "",
+        f"firewall rules ({visible(result['firewall'])})" if result.get("firewall") else "",
     ]
     if any(counts):
         yield f"{'would be put back' if predicted else 'put back'}: {', '.join(filter(None, counts))}", []
@@ -127,6 +128,10 @@ def _by_hand(result: Mapping[str, Any], predicted: bool) -> Iterator[str]:
             f"restart {some_names(running)}: the unit is put back, but what runs goes on as it was started"
             f" ({RESTART_OPTION} was not given)"
         )
-    if result["stay"]:
-        stay = some_names([visible(item) for item in result["stay"]])
-        yield f"remove {stay} once no file belongs to it: the run made it, and a rollback leaves it"
+    stay = [visible(item) for item in result["stay"]]
+    packages = [item for item in stay if item.startswith("package ")]
+    accounts = [item for item in stay if item not in packages]
+    if accounts:
+        yield f"remove {some_names(accounts)} once no file belongs to it: the run made it, and a rollback leaves it"
+    if packages:
+        yield f"remove {some_names(packages)} if nothing needs it: the run installed it, and a rollback leaves it"

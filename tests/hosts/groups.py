@@ -32,6 +32,8 @@ DEFAULT_GROUP = "default"
 NAME = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
 # Hosts get addresses out of these networks, one /24 for each group.
 NETWORKS = [ipaddress.IPv4Network(f"{NETWORK_PREFIX}{number}.0/24") for number in range(256)]
+# The same for IPv6, by the same number: unique local addresses, without a way out of the machine.
+PREFIX6 = "fd10:213:0:"
 FIRST_ADDRESS = 10
 START_SECONDS = 90
 STOP_SECONDS = 60
@@ -46,6 +48,8 @@ class Host:
     image: str = DEFAULT_IMAGE
     distribution: str = DEFAULT_DISTRIBUTION
     address: str = ""
+    address6: str = ""
+    """Empty where the machine's kernel has no IPv6."""
 
     @classmethod
     def parse(cls, text: str) -> Host:
@@ -55,6 +59,19 @@ class Host:
         if not NAME.match(name):
             raise HostsError(f"'{name}' is no host name: lower case letters, digits and '-', starting with a letter.")
         return cls(name, image or DEFAULT_IMAGE, distribution or DEFAULT_DISTRIBUTION)
+
+
+def address6(address: str) -> str:
+    """Return the IPv6 address that goes with an IPv4 address; empty where the kernel has no IPv6."""
+    if not Path("/proc/sys/net/ipv6").exists():
+        return ""
+    _ten, _prefix, group, host = address.split(".")
+    return str(ipaddress.IPv6Address(f"{PREFIX6}{int(group):x}::{int(host):x}"))
+
+
+def mac_address(address: str) -> str:
+    """Return the hardware address that goes with an IPv4 address."""
+    return "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
 
 
 class AddressTakenError(Exception):
@@ -112,6 +129,12 @@ class Group:
         new = self.dir / "hosts.json.new"
         new.write_text(json.dumps({name: asdict(host) for name, host in hosts.items()}, indent=2) + "\n")
         new.rename(self.dir / "hosts.json")
+
+    def controller(self) -> list[str]:
+        """Return the addresses of this machine, as its hosts see them."""
+        host = next(iter(self.hosts().values()))
+        first = str(ipaddress.IPv4Interface(f"{host.address}/24").network[1])
+        return [address for address in (first, address6(first)) if address]
 
     def container(self, name: str) -> str:
         """Name of a host's container."""
@@ -219,6 +242,7 @@ class Group:
         free = (str(address) for address in list(network.hosts())[FIRST_ADDRESS - 1 :] if str(address) not in used)
         for host in new:
             host.address = next(free)
+            host.address6 = address6(host.address)
             known[host.name] = host
 
     def _write_keys(self, known: dict[str, Host]) -> None:
@@ -227,7 +251,10 @@ class Group:
             if not key.exists():
                 _output(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"test {key.name}", "-f", str(key)])
         self.known_hosts.write_text(
-            "".join(f"{host.address} {(self.dir / f'host_{name}.pub').read_text()}" for name, host in known.items())
+            "".join(
+                f"{','.join(filter(None, (host.address, host.address6)))} {(self.dir / f'host_{name}.pub').read_text()}"
+                for name, host in known.items()
+            )
         )
 
     def _start(self, host: Host, image: str, known: dict[str, Host]) -> None:
@@ -241,6 +268,8 @@ class Group:
             f"--hostname={host.name}",
             f"--network={self.network}",
             f"--ip={host.address}",
+            # It keeps it when it is started again: its neighbours know it by that.
+            f"--mac-address={mac_address(host.address)}",
             f"--label=atlassian-dc.group={self.name}",
             *([f"--volume={self._shared()}:{self.shared_path}"] if self.shared_path else []),
             *(f"--add-host={other.name}:{other.address}" for other in known.values() if other.name != host.name),
@@ -254,6 +283,24 @@ class Group:
             if "already allocated" in message:
                 raise AddressTakenError(host.address)
             raise HostsError(f"{host.name} did not start: {message}")
+        self._add_address6(host)
+
+    def _add_address6(self, host: Host) -> None:
+        """Give a host that has started its IPv6 address, and the bridge one.
+
+        Podman could do it, but with forwarding and so without the router advertisements of the whole machine.
+        """
+        if not host.address6:
+            return
+        network = json.loads(self.podman.run("network", "inspect", self.network).stdout)[0]
+        pid = self.podman.lines("container", "inspect", "--format={{.State.Pid}}", self.container(host.name))[0]
+        inside = ["nsenter", f"--net=/proc/{pid}/ns/net", "--"]
+        bridge = network["network_interface"]
+        _first, first6 = self.controller()
+        for prefix, interface, address in (([], bridge, first6), (inside, "eth0", host.address6)):
+            # Also where IPv6 is turned off for interfaces nobody has asked it for.
+            _output([*prefix, "sh", "-c", f"echo 0 >/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"])
+            _output([*prefix, "ip", "-6", "address", "replace", f"{address}/64", "dev", interface, "nodad"])
 
     def _shared(self) -> Path:
         """Return the folder on this machine that the hosts have in common."""
@@ -334,14 +381,21 @@ class Group:
     def _no_such_host(self, name: str, known: dict[str, Host]) -> HostsError:
         return HostsError(f"Group '{self.name}' has no host '{name}'. It has: {', '.join(known) or 'none'}.")
 
-    def restart(self, name: str) -> None:
-        """Shut a host down and start it again, as `reboot` does; returns when it is up. Address and keys stay."""
+    def restart(self, name: str, crash: bool = False) -> None:
+        """Shut a host down and start it again, as `reboot` does; returns when it is up. Addresses and keys stay.
+
+        Args:
+            name: of the host.
+            crash: stop it as a loss of power does.
+
+        """
         known = self.hosts()
         if name not in known:
             raise self._no_such_host(name, known)
         self.podman.prepare()
         started = time.monotonic()
-        self.podman.run("restart", f"--time={STOP_SECONDS}", self.container(name))
+        self.podman.run("restart", f"--time={0 if crash else STOP_SECONDS}", self.container(name))
+        self._add_address6(known[name])
         self._wait(known[name], started)
 
     # Waiting

@@ -47,6 +47,7 @@ class TestWhole:
         jira.process(100, arguments=["-Xmx2g", "-Datlassian.recovery.password=hunter2"])
         instance = jira.instance()
         secrets = instance.pop("secret_files")
+        assert [port["name"] for port in instance.pop("ports")][:2] == ["http", "shutdown"]
         assert {"path": f"{HOME}/dbconfig.xml", "tree": "home"} in secrets
         assert {"path": f"{INSTALL}/conf/server.xml", "tree": "install"} in secrets
         owner = "root" if os.getuid() == 0 else "jira"
@@ -693,7 +694,7 @@ class TestTomcat:
     def test_closed_shutdown_port(self, jira: FakeHost) -> None:
         assert self.server(jira, "", shutdown="-1")["shutdown_port"] == -1
 
-    @pytest.mark.parametrize("address", ["0.0.0.0", "::"])  # noqa: S104 - test data
+    @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
     def test_any_address(self, jira: FakeHost, address: str) -> None:
         instance = self.server(jira, f'<Connector port="8080" address="{address}"/>')
         assert instance["status_url"] == "http://127.0.0.1:8080/status"

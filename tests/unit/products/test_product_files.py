@@ -59,6 +59,13 @@ class TestEveryFile:
         for entry in [*data["jvm"]["dangerous"], *data["jvm"].get("dangerous_properties", [])]:
             re.compile(entry["match"])
 
+    def test_every_connector_is_one_of_the_ports(self, path: Path) -> None:
+        data = load(path)
+        kinds = [place["kind"] for port in data["ports"] for place in port.get("configured_in", [])]
+        assert kinds.count("connectors") == ("connectors" in data.get("http", {}))
+        reads_server_xml = data.get("http", {}).get("connectors", {}).get("kind") == "server_xml"
+        assert kinds.count("shutdown") == reads_server_xml
+
     def test_every_log_format_is_described_or_common(self, path: Path) -> None:
         data = products.plain({key: value for key, value in load(path).items() if key != "sources"})
         logs = data["logs"] or []
@@ -90,6 +97,7 @@ class TestCheck:
             (lambda data: data["install"]["paths"].append("/opt/x"), "a value without a source"),
             (lambda data: data["install"].update(paths={}), "install.paths: is empty"),
             (lambda data: data.update(edition={"unknown": "which"}), "consequence must say something"),
+            (lambda data: data["ports"][0].update(port={"unknown": "which"}), "ports[0].port: consequence must say"),
             (lambda data: data.update(edition={"unknown": "a", "consequence": "b", "value": 1}), "does not belong"),
             (lambda data: data["sources"].update(spare=data["sources"]["helm"]), "is used by no value"),
             (lambda data: data["sources"]["helm"].update(confidence="memory"), "confidence must be one of"),
@@ -115,6 +123,15 @@ class TestSchema:
             lambda data: data["install"].update(web_rot={"value": "x", "source": "helm"}),
             lambda data: data["http"]["default_port"].update(value="8080"),
             lambda data: data["ports"][0].update({"from": "everybody"}),
+            lambda data: data["ports"][0].pop("port"),
+            lambda data: data["ports"][0].update(port=70000),
+            lambda data: data["ports"][0].update(port={"unknown": "nobody tells it anywhere"}),
+            lambda data: data["ports"][0].update(configured_in="conf/server.xml"),
+            lambda data: data["ports"][0].update(configured_in=[{"kind": "connectors", "name": "http"}]),
+            lambda data: data["ports"][-1].update(port=9010),
+            lambda data: data["ports"][-1].update(
+                configured_in=[{"kind": "jvm_option", "match": "-x=(.*)", "name": "a", "only": {}}]
+            ),
             lambda data: data["secret_files"][0].update(path="/etc/passwd"),
             lambda data: data["secret_files"][0].update(path="../../etc/passwd"),
             lambda data: data["install"]["paths"][0].update(path="opt/jira"),
@@ -381,15 +398,16 @@ class TestBitbucketAndBamboo:
 
     def test_agents_and_mesh_nodes_are_reached_by_their_own_only(self) -> None:
         ports = {
-            (product, entry["port"]): entry["from"]
+            (product, entry["name"]): entry["from"]
             for product in ("bitbucket", "bitbucket_mesh", "bamboo", "bamboo_agent")
             for entry in products.product_data(product)["ports"]
         }
-        assert ports["bamboo", 54663] == "agents"
-        assert ports["bitbucket", 7777] == "local"
-        assert ports["bitbucket_mesh", 7777] == "peers"
-        assert ports["bitbucket", 7999] == "users"
-        assert {source for (product, _port), source in ports.items() if product == "bamboo_agent"} == {"nobody"}
+        assert ports["bamboo", "broker of the remote agents"] == "agents"
+        assert ports["bitbucket", "Mesh sidecar"] == "local"
+        assert ports["bitbucket_mesh", "gRPC"] == "peers"
+        assert ports["bitbucket", "Git over SSH"] == "users"
+        agent = {source for (product, _name), source in ports.items() if product == "bamboo_agent"}
+        assert agent == {"local", "nobody"}
 
     def test_parts_belong_to_their_products(self) -> None:
         parts = {name: data.get("part_of") for name, data in products.load_products().items()}

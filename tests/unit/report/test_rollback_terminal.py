@@ -137,3 +137,9 @@ def test_no_text_of_a_host_steers_the_terminal_and_all_fits() -> None:
     assert "\x1b" not in text
     assert max(map(text_width, text.splitlines())) <= 60
     assert "\x1b[1m" in rendered(RUN, color=True)
+
+
+def test_packages_stay_for_another_reason() -> None:
+    text = rendered({**RUN, "stay": ["package nftables", "account jira"]})
+    assert "remove account jira once no file belongs to it: the run made it" in text
+    assert "remove package nftables if nothing needs it: the run installed it, and a rollback leaves it" in text
