@@ -341,6 +341,8 @@ LIMITED = {
 GROUPS_OF = {PROXY: ("proxies",), PEERS: ("peers", "agents"), SSH: ("admin",)}
 """Words for groups that controls are about."""
 
+STAYS = "not touched: what it drops stays dropped, what it accepts is dropped where the rules of this role deny it"
+
 GROUP_OPTIONS = {
     "admin": "admin_networks",
     "proxies": "proxy_addresses",
@@ -693,6 +695,8 @@ class Firewall:
             # Where there is nothing at all, one line says so.
             proof = proof if self.found.confirmed or self.found.unit_text else plan.obstacles
             proof = [*self._unlimited(control, instance), *proof]
+        if control == DENY:
+            proof += self._beside(plan)
         refused = self.refused if self.findings.enforces(control) else []
         proof = [*refused, *(piece for piece in proof if piece not in refused)]
         reason = FLAWS[control]
@@ -704,6 +708,17 @@ class Firewall:
             more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
             reason = f"{reason}; nothing was loaded: {refused[0]['what']}: {refused[0]['actual']}{more}"
         self.findings.judge(control, name, proof, reason, repaired=self.outcome == "loaded")
+
+    def _beside(self, plan: Plan) -> list[Evidence]:
+        """Return what somebody should see beside what differs: the rules that come, and those of others that stay."""
+        wanted = describe(plan.rules) if plan.rules is not None and not self.found.in_force else []
+        comes = [evidence(f"rule: {line}", "in force", "not there") for line in wanted]
+        stays = [
+            evidence(chain.where, STAYS, f"policy {chain.policy}, filters too")
+            for chain in self.found.chains
+            if chain.filters
+        ]
+        return comes + stays
 
     def _concerning(self, control: str, instance: dict[str, Any] | None, plan: Plan) -> list[Evidence]:
         """Return the differing rules that concern a control: by the id, the group or a port named in them."""

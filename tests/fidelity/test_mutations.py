@@ -37,8 +37,18 @@ TOGETHER = 3
 """Most ways in which a host is broken at once."""
 DATA = yaml.safe_load((Path(__file__).parent / "mutations.yml").read_text())
 MUTATIONS: list[dict[str, Any]] = DATA["mutations"]
-PLACES: dict[str, dict[str, str]] = DATA["places"]
-SETTINGS: dict[str, Any] = {"atlassian_dc_allow_restart": True, "atlassian_dc_service_user_groups": ["docker"]}
+PLACES: dict[str, dict[str, str]] = {
+    product: {name: str(value) for name, value in places.items()} for product, places in DATA["places"].items()
+}
+SETTINGS: dict[str, Any] = {
+    "atlassian_dc_allow_restart": True,
+    "atlassian_dc_service_user_groups": ["docker"],
+    "atlassian_dc_proxy_addresses": ["192.0.2.80"],
+    "atlassian_dc_cluster_peers": ["192.0.2.21"],
+    "atlassian_dc_firewall_agents": ["192.0.2.31"],
+    # Single nodes, of which some listen for others all the same.
+    "atlassian_dc_firewall_services": [{"name": "clusters", "ports": [5701, 7777, 25500], "from": ["peers"]}],
+}
 FOUND = ("UNIT", "ACCOUNT", "INSTALL", "DATA")
 """Variables of the shell that discovery tells."""
 VARIABLE = re.compile(r"\$([A-Z][A-Z0-9]*)")
@@ -47,10 +57,11 @@ Mutation = dict[str, Any]
 
 
 def ways(group: str) -> list[Mutation]:
-    """Return the mutations of a group: those whose places its product has."""
+    """Return the mutations of a group: those for its product whose places it has."""
     product = HOSTS[group].partition(":")[0]
     known = {*FOUND, *PLACES[product]}
-    return [mutation for mutation in MUTATIONS if set(VARIABLE.findall(mutation["by"])) <= known]
+    meant = [mutation for mutation in MUTATIONS if product in mutation.get("products", [product])]
+    return [mutation for mutation in meant if set(VARIABLE.findall(mutation["by"])) <= known]
 
 
 PAIRS = [(group, mutation) for group in HOSTS for mutation in ways(group)]
@@ -137,7 +148,8 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str,
 
 
 def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
-    hardened = lab.play("harden", **SETTINGS)
+    settings = {**SETTINGS, "atlassian_dc_admin_networks": lab.group.controller()}
+    hardened = lab.play("harden", **settings)
     assert hardened.code == 0, hardened.output
     for target in targets:
         instances = hardened.report["hosts"][target.name]["instances"]
@@ -151,7 +163,7 @@ def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
         }
         if archives:
             lab.sh(target.name, shlex.join(["rm", "-r", *sorted(archives)]))
-    clean = _failures(lab, targets)
+    clean = _failures(lab, targets, settings)
     assert {name: sorted(found) for name, found in clean.items() if found} == {}
     trials: dict[tuple[str, str], Trial] = {}
     for number in range(max(len(target.rounds) for target in targets) + 1):
@@ -159,7 +171,7 @@ def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
         for target in waiting:
             for mutation in target.broken_in(number):
                 lab.sh(target.name, target.script(mutation["by"]))
-        found = _failures(lab, waiting)
+        found = _failures(lab, waiting, settings)
         for target in waiting:
             for mutation in target.broken_in(number - 1):
                 left = set(found[target.name]) - touched(*target.broken_in(number))
@@ -167,7 +179,7 @@ def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
         broken = [target for target in waiting if target.broken_in(number)]
         if not broken:
             continue
-        repair = lab.play("harden", *_only(broken), **SETTINGS)
+        repair = lab.play("harden", *_only(broken), **settings)
         assert repair.code == 0, repair.output
         for target in broken:
             failing, fixed = found[target.name], repair.with_status(target.name, "fixed")
@@ -184,8 +196,8 @@ def _only(targets: list[Target]) -> list[str]:
     return ["--limit", ",".join(target.name for target in targets)]
 
 
-def _failures(lab: Lab, targets: list[Target]) -> dict[str, dict[str, dict[str, Any]]]:
-    outcome = lab.play("audit", *_only(targets), **SETTINGS)
+def _failures(lab: Lab, targets: list[Target], settings: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    outcome = lab.play("audit", *_only(targets), **settings)
     assert outcome.code == 0, outcome.output
     return {
         target.name: {entry["id"]: entry for entry in outcome.entries(target.name) if entry["status"] == "fail"}
@@ -218,6 +230,6 @@ def test_is_found_under_its_control_and_repaired(
 
 
 def test_every_control_of_the_roles_is_broken_at_least_once() -> None:
-    roles = {"service_user", "file_permissions"}
+    roles = {"service_user", "file_permissions", "firewall"}
     controls = {control.id for control in load_catalogue().values() if control.role in roles}
     assert controls == {mutation["breaks"] for mutation in MUTATIONS}
