@@ -184,6 +184,8 @@ seealso:
   - name: Firewall
     description: What is done in which order, and what a crash leaves after each step.
     link: https://github.com/atlassian-dc-hardening/atlassian_dc.hardening/blob/main/docs/firewall.md
+author:
+  - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
 """
 
 EXAMPLES = r"""
