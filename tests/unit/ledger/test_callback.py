@@ -93,7 +93,7 @@ class Playbook:
             text=True,
             capture_output=True,
             check=False,
-            timeout=120,
+            timeout=600,
         )
         return Run(self.folder, process)
 

@@ -423,7 +423,7 @@ def test_a_link_to_a_filtered_view_shows_only_that(tmp_path: Path, fragment: str
         [str(CHROMIUM), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", f"{file.as_uri()}#{fragment}"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=True,
     )
     bodies = re.findall(r'<tbody [^>]*data-status="[^"]*"[^>]*>.*?<code class="id">[^<]*', run.stdout, re.DOTALL)
