@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
@@ -106,6 +106,22 @@ BAN = """
     for i in $(seq 100); do nft list set inet f2b-table addr6-set-sshd | grep -q 2001:db8::7 && break; sleep 0.1; done
 """
 KEEP_CONNECTION = "import socket, time; kept = socket.create_connection(('{}', 9100)); time.sleep(100000)"
+# A query sent before the rules are loaded, and its answer after that.
+ANSWER_LATE = """
+import pathlib, socket, time
+server = socket.create_server(("", 7000))
+connection = server.accept()[0]
+while not pathlib.Path("/run/answer-now").exists():
+    time.sleep(0.1)
+connection.sendall(b"late")
+time.sleep(100000)
+"""
+ASK_EARLY = """
+import pathlib, socket, time
+connection = socket.create_connection(("stranger", 7000))
+pathlib.Path("/run/answer").write_bytes(connection.recv(10))
+time.sleep(100000)
+"""
 SERVICES = "atlassian_dc_firewall_services"
 MANY = [f"172.{16 + number // 250}.{number % 250}.0/25" for number in range(1000)]
 """Further networks of administrators."""
@@ -274,7 +290,7 @@ def cut(broken: Broken) -> None:
             loaded = f"told('nft', 'list', 'table', *{TABLE.split()!r})"
             watch(broken.lab, broken.host, loaded)
             rule = f"ip saddr {controller} tcp dport 22 {words} drop"
-            chain = f"chain input {{ type filter hook input priority -300; {rule}; }}"
+            chain = f"chain input {{ type filter hook input priority -300; {rule}; }};"
             broken.lab.sh(broken.host, f"echo 'table inet cut {{ {chain} }}' | nft -f -")
             watch(broken.lab, broken.host, f"not {loaded}")
             broken.lab.sh(broken.host, "nft delete table inet cut")
@@ -325,6 +341,7 @@ class Story:
         self.bad_name = self.play("harden", atlassian_dc_cluster_peers=["node2.example.invalid"])
         self.rulesets_after_bad_input = self.of_all(ruleset)
         self.harden = self.play("harden")
+        lab.sh("stranger", "touch /run/answer-now")
         self.after = self.scan()
         self.outbound = self.scan_from(BANNED, [(host, 22) for host in ("admin", "stranger")])
         self.boxed = {host: self.scan_from_box(host) for host in BOXED}
@@ -333,6 +350,7 @@ class Story:
         say_of(lab, WATCHED, {})
         self.second = self.play("harden")
         self.watched = scan(lab, {WATCHED: ["tcp/9100"]})
+        self.answer = lab.sh("jira1", "cat /run/answer || true")
         self.kept = lab.sh("monitoring", "systemctl is-active keeps-connection.service").strip()
         self.edit()
         self.edited = self.play("audit")
@@ -340,8 +358,7 @@ class Story:
         self.rulesets_repaired = {host: ours(lab, host) for host in PRODUCTS}
         self.restart()
         self.roll_back()
-        for broken in self.broken.values():
-            broken.result()
+        wait(self.broken.values())
         self.last = lab.play("harden", *ROLE, "--limit", ",".join(BROKEN_OFF))
 
     def prepare(self, host: str) -> None:
@@ -354,15 +371,16 @@ class Story:
             lab.sh(host, BOX)
         if host == "jira1":
             lab.sh(host, FOREIGN)
+            self.start("stranger", "answers-late", ANSWER_LATE)
+            watch(lab, "stranger", "':7000 ' in told('ss', '-ltn')")
+            self.start(host, "asks-early", ASK_EARLY)
+            watch(lab, host, "':7000 ' in told('ss', '-tn')")
         if host == "walled1":
             ports = " ".join(f"--add-port={number}/{protocol}" for protocol, number in map(split, COMMON))
             lab.sh(host, f"firewall-cmd -q --permanent {ports} && firewall-cmd -q --reload")
         if host == WATCHED:
             listen(lab, host, {"stand-in-node-exporter": ["tcp/9100"]})
-            keep = KEEP_CONNECTION.format(lab.group.hosts()[host].address)
-            lab.group.output(
-                "monitoring", ["systemd-run", "-q", "--unit=keeps-connection", "/usr/bin/python3", "-c", keep]
-            )
+            self.start("monitoring", "keeps-connection", KEEP_CONNECTION.format(lab.group.hosts()[host].address))
         if host == BEHIND:
             lab.sh(host, BY_SOCKET)
             # Nothing has brought it yet.
@@ -371,6 +389,9 @@ class Story:
             lab.sh(host, UNUSUAL)
         if host == BANNED:
             lab.sh(host, BAN)
+
+    def start(self, host: str, unit: str, program: str) -> None:
+        self.lab.group.output(host, ["systemd-run", "-q", f"--unit={unit}", "/usr/bin/python3", "-c", program])
 
     def declare(self) -> None:
         """Say what an administrator says; once for all hosts, and what is different on some."""
@@ -598,6 +619,12 @@ def test_tables_of_others_stay_as_they_are(story: Story, row: Row, host: str) ->
     )
     assert after == before
     assert bool(tables) == (host in ("jira1", BANNED, *BOXED))
+
+
+def test_an_answer_comes_in_although_the_rules_came_before_it(story: Story, row: Row) -> None:
+    right = story.answer == "late"
+    row("query sent before the load", "answered after it", story.answer or "no answer", right)
+    assert right
 
 
 def test_a_trusted_interface_is_open_and_others_are_not(story: Story, row: Row) -> None:

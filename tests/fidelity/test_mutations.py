@@ -33,7 +33,14 @@ HOSTS = {
 DATA = yaml.safe_load((Path(__file__).parent / "mutations.yml").read_text())
 MUTATIONS: list[dict[str, Any]] = DATA["mutations"]
 PLACES: dict[str, dict[str, str]] = DATA["places"]
-SETTINGS: dict[str, Any] = {"atlassian_dc_allow_restart": True, "atlassian_dc_service_user_groups": ["docker"]}
+SETTINGS: dict[str, Any] = {
+    "atlassian_dc_allow_restart": True,
+    "atlassian_dc_service_user_groups": ["docker"],
+    # Where Confluence is no cluster, that of Synchrony has to be declared.
+    "atlassian_dc_firewall_services": [{"name": "Synchrony", "ports": [5701, 25500], "from": ["peers"]}],
+}
+NEIGHBOURS = ("admin_networks", "proxy_addresses", "cluster_peers", "firewall_agents")
+"""Variables in which the controller stands for everybody else."""
 FOUND = ("UNIT", "ACCOUNT", "INSTALL", "DATA")
 """Variables of the shell that discovery tells."""
 Row = Callable[[str, str, str, bool], None]
@@ -90,8 +97,12 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str,
         lab.down()
 
 
+def settings(lab: Lab) -> dict[str, Any]:
+    return {**SETTINGS, **{f"atlassian_dc_{name}": lab.group.controller() for name in NEIGHBOURS}}
+
+
 def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
-    hardened = lab.play("harden", **SETTINGS)
+    hardened = lab.play("harden", **settings(lab))
     assert hardened.code == 0, hardened.output
     for target in targets:
         instances = hardened.report["hosts"][target.name]["instances"]
@@ -114,7 +125,7 @@ def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
         for target, mutation in tried:
             lab.sh(target.name, target.script(mutation["by"]))
         found = _failures(lab, targets)
-        repair = lab.play("harden", **SETTINGS)
+        repair = lab.play("harden", **settings(lab))
         assert repair.code == 0, repair.output
         for target, mutation in tried:
             if "undo" in mutation:
@@ -129,7 +140,7 @@ def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
 
 
 def _failures(lab: Lab, targets: list[Target]) -> dict[str, dict[str, dict[str, Any]]]:
-    outcome = lab.play("audit", **SETTINGS)
+    outcome = lab.play("audit", **settings(lab))
     assert outcome.code == 0, outcome.output
     return {
         target.name: {entry["id"]: entry for entry in outcome.entries(target.name) if entry["status"] == "fail"}
@@ -164,6 +175,6 @@ def test_is_found_under_its_control_and_repaired(
 
 
 def test_every_control_of_the_roles_is_broken_at_least_once() -> None:
-    roles = {"service_user", "file_permissions"}
+    roles = {"service_user", "file_permissions", "firewall"}
     controls = {control.id for control in load_catalogue().values() if control.role in roles}
     assert controls == {mutation["breaks"] for mutation in MUTATIONS}
