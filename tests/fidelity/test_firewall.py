@@ -382,7 +382,8 @@ class Story:
             "all",
             {
                 "atlassian_dc_admin_networks": admins,
-                "atlassian_dc_proxy_addresses": addresses(lab, "proxy"),
+                # The controller too looks at pages of test hosts, to see that they are up.
+                "atlassian_dc_proxy_addresses": [*lab.group.controller(), *addresses(lab, "proxy")],
                 # By their names in the inventory, which knows the IPv4 address only.
                 "atlassian_dc_cluster_peers": ["peer", *addresses(lab, "peer")[1:]],
                 # All hosts with an agent, for they all talk to bamboo1.
