@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What new rules would cut: the connection in use, flows that live now, and listeners nobody could reach any more."""
+"""What new rules would cut: the connection in use, connections that live, and listeners nobody could reach any more."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_e
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import (
     ANY,
     GROUPS,
+    OUTBOUND,
+    SERVICES,
     RuleSet,
     parse_networks,
     parse_ports,
@@ -28,7 +30,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets im
     SshConnection,
 )
 
-SERVICES, CLOSED = "atlassian_dc_firewall_services", "atlassian_dc_firewall_closed"
+CLOSED = "atlassian_dc_firewall_closed"
 
 InterfaceOf = Callable[[str], "str | None"]
 """Returns the interface over which an address is reached."""
@@ -121,6 +123,7 @@ def cuts(
     return [
         *_flows_cut(rules, flows, closed, interface_of),
         *_listeners_cut(rules, listeners, instances, closed),
+        *_outbound_cut(rules, before, sockets.outbound),
     ]
 
 
@@ -149,6 +152,22 @@ def _flows_cut(rules: RuleSet, flows: Iterable[Flow], closed: Sequence[Closed], 
             entry = {"name": _name(holder), "ports": [port], "protocol": protocol, "from": part}
             what = f"{protocol} {port} from {', '.join(part)} ({holder})"
             found.append(Cut(evidence(what, _declared(SERVICES, entry), "live, would be cut"), {SERVICES: entry}))
+    return found
+
+
+def _outbound_cut(rules: RuleSet, before: RuleSet | None, flows: Iterable[Flow]) -> list[Cut]:
+    destinations: dict[tuple[str, int, str], list[str]] = {}
+    for flow in flows:
+        towards = (flow.protocol, flow.address, flow.port)
+        if not rules.allows_out(*towards) and (before is None or before.allows_out(*towards)):
+            known = destinations.setdefault((flow.protocol, flow.port, held_by(flow)), [])
+            if flow.address not in known:
+                known.append(flow.address)
+    found = []
+    for (protocol, port, holder), addresses in sorted(destinations.items()):
+        entry = {"name": _name(holder), "ports": [port], "protocol": protocol, "to": addresses[:_TOGETHER]}
+        what = f"{protocol} {port} to {', '.join(addresses[:_TOGETHER])} ({holder})"
+        found.append(Cut(evidence(what, _declared(OUTBOUND, entry), "live, would be cut"), {OUTBOUND: entry}))
     return found
 
 

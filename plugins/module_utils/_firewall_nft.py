@@ -128,8 +128,6 @@ def _input(rule_set: RuleSet) -> Iterable[str]:
 
 def _output(rule_set: RuleSet, outbound: Iterable[Rule]) -> Iterable[str]:
     yield "ct state established,related accept"
-    # Connections that began before anything on the host tracked them. A program cannot begin one so: that takes a SYN.
-    yield f'tcp flags & (syn | ack) == ack ct state new accept {comment("connections from before the rules")}'
     yield 'oifname "lo" accept'
     for name in rule_set.trusted_interfaces:
         yield f'oifname "{name}" accept {comment("trusted interface")}'

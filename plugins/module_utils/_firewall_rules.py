@@ -98,7 +98,7 @@ class Rule:
         protocol: ``tcp`` or ``udp``.
         ports: ranges, sorted and apart from each other.
         sources: canonical networks, None for anybody.
-        control: which control keeps everybody else away, None where that is left to the default.
+        control: the control whose ports these are, None for those of users and of declared services.
         group: word for the sources where they are one of the groups, else "".
 
     """
@@ -236,11 +236,11 @@ class RuleSet:
             raise RulesError(f"{where}.default_deny: {data['default_deny']!r} is neither true nor false")
         outbound = data["outbound"]
         rule_set = cls(
-            _rules_from(data["rules"], f"{where}.rules"),
+            _rules_from(data["rules"], f"{where}.rules", multicast=False),
             _sorted_guarded(_guarded_from(data["guarded"], f"{where}.guarded")),
             data["default_deny"],
             parse_interfaces(data["trusted_interfaces"], f"{where}.trusted_interfaces"),
-            None if outbound is None else _rules_from(outbound, f"{where}.outbound"),
+            None if outbound is None else _rules_from(outbound, f"{where}.outbound", multicast=True),
         )
         groups: dict[str, Sources] = {}
         for rule in rule_set.rules + (rule_set.outbound or ()):
@@ -288,12 +288,13 @@ def is_host_name(text: str) -> bool:
     return bool(_HOST_NAME.fullmatch(text))
 
 
-def parse_networks(values: Any, where: str) -> Sources:
+def parse_networks(values: Any, where: str, multicast: bool = False) -> Sources:
     """Return canonical networks, IPv4 first, overlapping ones joined; None when one of them is ``any``.
 
     Args:
         values: addresses and networks.
         where: variable they are from, for errors.
+        multicast: whether groups of multicast may be among them.
 
     Raises:
         RulesError: one of them is none; names it.
@@ -303,13 +304,13 @@ def parse_networks(values: Any, where: str) -> Sources:
         raise RulesError(f"{where}: {values!r} is no list")
     if len(values) > MAX_NETWORKS:
         raise RulesError(f"{where}: more than {MAX_NETWORKS} networks")
-    networks = [_network(value, f"{where}[{number}]") for number, value in enumerate(values) if value != ANY]
+    networks = [_network(value, f"{where}[{number}]", multicast) for number, value in enumerate(values) if value != ANY]
     if ANY in values:
         return None
     return _canonical(networks, where)
 
 
-def _network(value: Any, where: str, multicast: bool = False) -> Network:
+def _network(value: Any, where: str, multicast: bool) -> Network:
     if not isinstance(value, str):
         raise RulesError(f"{where}: {value!r} is no text")
     if "%" in value:
@@ -628,8 +629,10 @@ class _Builder:
             if known is None:
                 control = DEFAULT_DENY if self.default_deny else min(self.enforced)
                 self._miss(group, control, f"{service.name} is declared for {group}")
-                return None
-            parts.append(known.sources)
+            else:
+                parts.append(known.sources)
+        if len(parts) <= len(service.groups):
+            return None
         sources: Sources = None
         if None not in parts:
             sources = _canonical((ipaddress.ip_network(network) for part in parts for network in part or ()), SERVICES)
@@ -697,7 +700,7 @@ def _rule_as_dict(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _rules_from(values: Any, where: str) -> tuple[Rule, ...]:
+def _rules_from(values: Any, where: str, multicast: bool) -> tuple[Rule, ...]:
     if not isinstance(values, list):
         raise RulesError(f"{where}: {values!r} is no list")
     rules = []
@@ -710,7 +713,7 @@ def _rules_from(values: Any, where: str) -> tuple[Rule, ...]:
         if entry["control"] is not None:
             _one_of(entry["control"], CONTROLS[1:], f"{here}.control")
         _one_of(entry["group"], ("", *GROUPS), f"{here}.group")
-        parsed = None if sources is None else parse_networks(sources, f"{here}.sources")
+        parsed = None if sources is None else parse_networks(sources, f"{here}.sources", multicast)
         if parsed == () or (parsed is None and sources is not None):
             raise RulesError(f"{here}.sources: {sources!r} is no list of networks")
         rules.append(

@@ -116,7 +116,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class Flow:
-    """An inbound connection that lives now."""
+    """A connection that lives now; who opened it is its source."""
 
     protocol: str
     source: str
@@ -143,7 +143,12 @@ class Sockets:
 
     listeners: tuple[Listener, ...]
     flows: tuple[Flow, ...]
+    """Inbound ones."""
     problems: tuple[str, ...] = ()
+    outbound: tuple[Flow, ...] = ()
+    """Those that the host has opened."""
+    blind: str = ""
+    """Why it is not known who is connected over UDP, where something listens there."""
 
 
 def read_sockets(proc: str = "/proc", run_command: RunCommand | None = None) -> Sockets:
@@ -471,6 +476,7 @@ class _Reader:
         self.proc = proc
         self.run_command = run_command
         self.problems: list[str] = []
+        self.blind = ""
         self.processes = _Processes(proc)
 
     def read(self) -> Sockets:
@@ -478,14 +484,11 @@ class _Reader:
         listening = [entry for entry in entries if entry.listens]
         own, broadcast = _own_addresses(self.proc, self.problems)
         ports = {(entry.protocol, entry.port) for entry in listening}
-        connected = [
-            entry
-            for entry in entries
-            if entry.state == _ESTABLISHED
-            and (entry.protocol, entry.port) in ports
-            and _is_elsewhere(_address(entry.remote), own)
+        alive = [
+            entry for entry in entries if entry.state == _ESTABLISHED and _is_elsewhere(_address(entry.remote), own)
         ]
-        self._find_processes({entry.inode for entry in (*listening, *connected)} - {"0"})
+        connected = [entry for entry in alive if (entry.protocol, entry.port) in ports]
+        self._find_processes({entry.inode for entry in (*listening, *alive)} - {"0"})
         listeners = self._listeners(listening)
         by_port: dict[tuple[str, int], list[Listener]] = {}
         for listener in listeners:
@@ -497,7 +500,14 @@ class _Reader:
             tuple(sorted(set(listeners), key=_listener_order)),
             tuple(sorted(flows, key=_flow_order)),
             tuple(self.problems),
+            tuple(sorted(map(self._opened, set(alive) - set(connected)), key=_flow_order)),
+            self.blind,
         )
+
+    def _opened(self, entry: _Entry) -> Flow:
+        holder = self.processes.holder(entry.inode)
+        ends = (_address(entry.local), entry.port, _address(entry.remote), entry.remote_port)
+        return Flow(entry.protocol, *ends, holder.process if holder else UNKNOWN, holder.unit if holder else None)
 
     def _find_processes(self, inodes: set[str]) -> None:
         try:
@@ -585,7 +595,7 @@ class _Reader:
             # Connections are tracked only where some rule asks for it; then ours, at least, would be there.
             trouble = None if line else "is empty"
         if trouble:
-            self.problems.append(f"{path} {trouble}; who is connected over UDP is not known")
+            self.blind = f"{path} {trouble}"
 
 
 def _is_elsewhere(address: str, own: set[str]) -> bool:

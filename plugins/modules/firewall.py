@@ -261,6 +261,7 @@ outcome:
 import dataclasses
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
@@ -295,6 +296,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_h
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import (
     SERVICES,
+    Missing,
     RulesError,
     RuleSet,
     Wanted,
@@ -338,6 +340,8 @@ LIMITED = {
 }
 GROUPS_OF = {PROXY: ("proxies",), PEERS: ("peers", "agents"), SSH: ("admin",)}
 """Words for groups that controls are about."""
+
+STAYS = "not touched: what it drops stays dropped, what it accepts is dropped where the rules of this role deny it"
 
 GROUP_OPTIONS = {
     "admin": "admin_networks",
@@ -484,6 +488,8 @@ class Firewall:
             self._refuse_firewalld(plan)
         if plan.rules is None:
             return
+        if self.sockets.blind:
+            self.host.warnings.append(f"who is connected over UDP is not known ({self.sockets.blind})")
         found_cuts = [*self._cut_connections(plan.rules), *self._cut_others(plan.rules)]
         refused += [cut.evidence for cut in found_cuts]
         self.declarations = declarations(found_cuts)
@@ -602,20 +608,17 @@ class Firewall:
     # ---- judging -----------------------------------------------------------------------------
 
     def _judge(self, due: Plan | None) -> None:
-        judged = [control for control in PUT_RIGHT if self.findings.judges(control)]
-        missing: dict[str, list[tuple[str, str]]] = {}
-        for variable, control, why in self._build(frozenset(judged)).missing:
-            missing.setdefault(control, []).append((variable, why))
-        for control in judged:
-            if due is not None and control in due.controls:
-                plan = due
-            elif control in missing:
-                self._judge_without(control, missing[control])
+        for control in PUT_RIGHT:
+            if not self.findings.judges(control):
                 continue
+            made_for = self._enforced() | {control}
+            missing = self._build(made_for).missing
+            if due is not None and control in due.controls:
+                self._judge_by(control, due)
+            elif missing:
+                self._judge_without(control, missing)
             else:
-                plan = self._plan(self._enforced() | {control})
-            for instance in self._subjects(control):
-                self._judge_by(control, instance, plan)
+                self._judge_by(control, self._plan(made_for))
         self._judge_listeners()
         self.rules = describe(due.rules) if due is not None and due.rules is not None else []
 
@@ -648,9 +651,9 @@ class Firewall:
             return []
         return [(entry["port"], entry["name"]) for entry in self._ports_of(control, instance) if entry["port"]]
 
-    def _judge_without(self, control: str, missing: list[tuple[str, str]]) -> None:
+    def _judge_without(self, control: str, missing: Iterable[Missing]) -> None:
         """Judge a control for which a variable is not set: it is not known who may reach what."""
-        names = ", ".join(variable for variable, _why in missing)
+        names = ", ".join(dict.fromkeys(item.variable for item in missing))
         filters = [chain.where for chain in self.found.chains if chain.filters]
         filters += ["firewalld"] if self.found.firewalld else []
         if self.found.in_force:
@@ -667,7 +670,7 @@ class Firewall:
             if unknown:
                 self.findings.add(control, name, "not_checked", unknown)
                 continue
-            proof = [evidence(variable, "set", f"not set: {why}") for variable, why in missing]
+            proof = [evidence(item.variable, "set", f"not set: {item.why}") for item in missing]
             proof += self._unlimited(control, instance)
             self.findings.judge(control, name, proof, f"{FLAWS[control]}; to be put right it needs {names}")
 
@@ -677,8 +680,12 @@ class Firewall:
         found = [evidence(f"tcp {port} ({name})", LIMITED[control], missing) for port, name in places]
         return found or [evidence("inbound traffic", LIMITED[control], missing)]
 
-    def _judge_by(self, control: str, instance: dict[str, Any] | None, plan: Plan) -> None:
+    def _judge_by(self, control: str, plan: Plan) -> None:
         """Judge a control by how the rules differ from those made for it."""
+        for instance in self._subjects(control):
+            self._judge_subject(control, instance, plan)
+
+    def _judge_subject(self, control: str, instance: dict[str, Any] | None, plan: Plan) -> None:
         name = None if instance is None else instance["name"]
         proof = [*plan.obstacles, *self._concerning(control, instance, plan), *plan.differences.all]
         if not proof:
@@ -688,6 +695,8 @@ class Firewall:
             # Where there is nothing at all, one line says so.
             proof = proof if self.found.confirmed or self.found.unit_text else plan.obstacles
             proof = [*self._unlimited(control, instance), *proof]
+        if control == DENY:
+            proof += self._beside(plan)
         refused = self.refused if self.findings.enforces(control) else []
         proof = [*refused, *(piece for piece in proof if piece not in refused)]
         reason = FLAWS[control]
@@ -699,6 +708,17 @@ class Firewall:
             more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
             reason = f"{reason}; nothing was loaded: {refused[0]['what']}: {refused[0]['actual']}{more}"
         self.findings.judge(control, name, proof, reason, repaired=self.outcome == "loaded")
+
+    def _beside(self, plan: Plan) -> list[Evidence]:
+        """Return what somebody should see beside what differs: the rules that come, and those of others that stay."""
+        wanted = describe(plan.rules) if plan.rules is not None and not self.found.in_force else []
+        comes = [evidence(f"rule: {line}", "in force", "not there") for line in wanted]
+        stays = [
+            evidence(chain.where, STAYS, f"policy {chain.policy}, filters too")
+            for chain in self.found.chains
+            if chain.filters
+        ]
+        return comes + stays
 
     def _concerning(self, control: str, instance: dict[str, Any] | None, plan: Plan) -> list[Evidence]:
         """Return the differing rules that concern a control: by the id, the group or a port named in them."""

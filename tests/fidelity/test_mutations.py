@@ -32,15 +32,18 @@ HOSTS = {
 """What is broken in every way, and the images of the hosts that share the work."""
 DATA = yaml.safe_load((Path(__file__).parent / "mutations.yml").read_text())
 MUTATIONS: list[dict[str, Any]] = DATA["mutations"]
-PLACES: dict[str, dict[str, str]] = DATA["places"]
+PLACES: dict[str, dict[str, str]] = {
+    product: {name: str(value) for name, value in places.items()} for product, places in DATA["places"].items()
+}
 SETTINGS: dict[str, Any] = {
     "atlassian_dc_allow_restart": True,
     "atlassian_dc_service_user_groups": ["docker"],
-    # Where Confluence is no cluster, that of Synchrony has to be declared.
-    "atlassian_dc_firewall_services": [{"name": "Synchrony", "ports": [5701, 25500], "from": ["peers"]}],
+    "atlassian_dc_proxy_addresses": ["192.0.2.80"],
+    "atlassian_dc_cluster_peers": ["192.0.2.21"],
+    "atlassian_dc_firewall_agents": ["192.0.2.31"],
+    # Single nodes, of which some listen for others all the same.
+    "atlassian_dc_firewall_services": [{"name": "clusters", "ports": [5701, 7777, 25500], "from": ["peers"]}],
 }
-NEIGHBOURS = ("admin_networks", "proxy_addresses", "cluster_peers", "firewall_agents")
-"""Variables in which the controller stands for everybody else."""
 FOUND = ("UNIT", "ACCOUNT", "INSTALL", "DATA")
 """Variables of the shell that discovery tells."""
 Row = Callable[[str, str, str, bool], None]
@@ -97,12 +100,9 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str,
         lab.down()
 
 
-def settings(lab: Lab) -> dict[str, Any]:
-    return {**SETTINGS, **{f"atlassian_dc_{name}": lab.group.controller() for name in NEIGHBOURS}}
-
-
 def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
-    hardened = lab.play("harden", **settings(lab))
+    settings = {**SETTINGS, "atlassian_dc_admin_networks": lab.group.controller()}
+    hardened = lab.play("harden", **settings)
     assert hardened.code == 0, hardened.output
     for target in targets:
         instances = hardened.report["hosts"][target.name]["instances"]
@@ -116,7 +116,7 @@ def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
         }
         if archives:
             lab.sh(target.name, shlex.join(["rm", "-r", *sorted(archives)]))
-    clean = _failures(lab, targets)
+    clean = _failures(lab, targets, settings)
     assert {name: sorted(found) for name, found in clean.items() if found} == {}
     trials: dict[tuple[str, str], Trial] = {}
     waiting = {group: ways(group) for group in HOSTS}
@@ -124,13 +124,13 @@ def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
         tried = [(target, waiting[target.group].pop(0)) for target in targets if waiting[target.group]]
         for target, mutation in tried:
             lab.sh(target.name, target.script(mutation["by"]))
-        found = _failures(lab, targets)
-        repair = lab.play("harden", **settings(lab))
+        found = _failures(lab, targets, settings)
+        repair = lab.play("harden", **settings)
         assert repair.code == 0, repair.output
         for target, mutation in tried:
             if "undo" in mutation:
                 lab.sh(target.name, target.script(mutation["undo"]))
-        left = _failures(lab, targets)
+        left = _failures(lab, targets, settings)
         for target, mutation in tried:
             name = target.name
             fixed = repair.with_status(name, "fixed")
@@ -139,8 +139,8 @@ def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
     return trials
 
 
-def _failures(lab: Lab, targets: list[Target]) -> dict[str, dict[str, dict[str, Any]]]:
-    outcome = lab.play("audit", **settings(lab))
+def _failures(lab: Lab, targets: list[Target], settings: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    outcome = lab.play("audit", **settings)
     assert outcome.code == 0, outcome.output
     return {
         target.name: {entry["id"]: entry for entry in outcome.entries(target.name) if entry["status"] == "fail"}

@@ -70,7 +70,7 @@ def test_networks_have_one_form(given: list[str], expected: Any) -> None:
         ("ANY/", "is no address or network"),
         ("224.0.0.0/4", "is no address of a host"),
         ("ff02::1", "is no address of a host"),
-        ("0.0.0.0", "is no address of a host"),  # noqa: S104 - not bound
+        ("0.0.0.0", "is no address of a host"),
         (10, "10 is no text"),
         (None, "None is no text"),
         (["10.0.0.1"], "is no text"),
@@ -266,8 +266,10 @@ def test_nobody_is_something_else_than_not_known(value: list[str] | None, missin
 
 
 def test_a_group_a_service_names_has_to_be_known() -> None:
-    made = wanted(services=[{**SERVICE, "from": ["agents"]}], agents=None, enforced=["DC-NET-04", "DC-NET-02"])
+    both = {**SERVICE, "from": ["agents", "peers", "192.0.2.1"]}
+    made = wanted(services=[both], agents=None, peers=None, enforced=["DC-NET-04", "DC-NET-02"])
     assert made.missing == (
+        Missing("atlassian_dc_cluster_peers", "DC-NET-02", "node exporter is declared for peers"),
         Missing("atlassian_dc_firewall_agents", "DC-NET-02", "node exporter is declared for agents"),
     )
 
@@ -452,7 +454,10 @@ FULL = rules_of(
     *(JIRA, BITBUCKET, BAMBOO),
     services=[SERVICE, {**SERVICE, "from": ["any"], "protocol": "udp"}],
     trusted_interfaces=["docker0"],
-    outbound=[{"name": "web", "ports": [80, 443], "to": ["any"]}],
+    outbound=[
+        {"name": "web", "ports": [80, 443], "to": ["any"]},
+        {"name": "discovery", "ports": [5405], "protocol": "udp", "to": ["224.2.2.3", "peers"]},
+    ],
 )
 
 
@@ -485,6 +490,7 @@ def test_rules_come_back_from_a_file_as_they_were(rules: RuleSet) -> None:
         (("guarded", 0, "control"), None, "rules.guarded[0].control: None is not one of"),
         (("guarded", 0, "ports"), [], "rules.guarded[0].ports: no ports"),
         (("guarded",), None, "rules.guarded: None is no list"),
+        (("rules", 0, "sources"), ["224.2.2.3"], "rules.rules[0].sources[0]: '224.2.2.3' is no address of a host"),
         (("outbound", 0, "port"), 1, "rules.outbound[0]: 'port' is unknown"),
         (("rules", 0, "sources"), ["192.0.2.99"], "rules: rules of group 'proxies' differ in their sources"),
     ],

@@ -19,6 +19,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets im
     Sockets,
     SshConnection,
     connection_in_use,
+    established,
     read_sockets,
     scope_of,
     ssh_ports,
@@ -296,7 +297,29 @@ class TestFlows:
         assert not read(proc).flows
         proc.process(8, "rsyslogd", [proc.bind("0.0.0.0", 514)])
         path = f"{proc.path}/net/nf_conntrack"
-        assert read_sockets(proc.path).problems == (f"{path} is {table}; who is connected over UDP is not known",)
+        sockets = read_sockets(proc.path)
+        assert (sockets.problems, sockets.blind) == ((), f"{path} is {table}")
+
+    def test_what_the_host_has_opened(self, proc: FakeProc) -> None:
+        inode = proc.connect("192.0.2.10", 40000, "198.51.100.5", 5432)
+        proc.process(7, "java", [proc.listen("0.0.0.0", 8080), inode])
+        proc.connect("192.0.2.10", 8080, "198.51.100.1", 1)
+        proc.connect("192.0.2.10", 40001, "192.0.2.10", 8080)
+        clock = proc.connect("2001:db8::10", 40002, "2001:db8::123", 123, protocol="udp")
+        proc.process(8, "chronyd", [clock])
+        assert read(proc).outbound == (
+            Flow("tcp", "192.0.2.10", 40000, "198.51.100.5", 5432, "java", "java.service"),
+            Flow("udp", "2001:db8::10", 40002, "2001:db8::123", 123, "chronyd", "chronyd.service"),
+        )
+
+    def test_all_tcp_connections_that_live(self, proc: FakeProc) -> None:
+        proc.listen("::", 8080)
+        proc.connect("::ffff:192.0.2.10", 8080, "::ffff:198.51.100.1", 1)
+        proc.connect("192.0.2.10", 40000, "198.51.100.5", 5432)
+        assert established(proc.path) == [
+            ("192.0.2.10", 40000, "198.51.100.5", 5432),
+            ("192.0.2.10", 8080, "198.51.100.1", 1),
+        ]
 
 
 class TestTrouble:
