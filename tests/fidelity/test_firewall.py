@@ -368,8 +368,8 @@ class Story:
         self.kept = lab.sh("monitoring", "systemctl is-active keeps-connection.service").strip()
         # Each on hosts of their own, so side by side.
         rolled_back = pool.submit(self.roll_back)
-        restarted = [pool.submit(lab.group.restart, "walled1")]
         self.rules_before_restart = {host: ours(lab, host) for host in RESTARTED}
+        restarted = [pool.submit(lab.group.restart, "walled1")]
         self.edit()
         self.edited = self.play("audit", hosts=EDITED)
         self.repaired = self.play("harden", hosts=EDITED)
