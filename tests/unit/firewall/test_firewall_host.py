@@ -29,43 +29,43 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets im
 
 LISTING = """\
 table inet atlassian-dc-firewall {
-	set admin-v4 {
-		type ipv4_addr
-		flags interval
-		elements = { 192.0.2.0/26, 192.0.2.128,
-				198.51.100.0/24 }
-	}
+\tset admin-v4 {
+\t\ttype ipv4_addr
+\t\tflags interval
+\t\telements = { 192.0.2.0/26, 192.0.2.128,
+\t\t\t\t198.51.100.0/24 }
+\t}
 
-	chain input {
-		type filter hook input priority filter; policy drop;
-		ct state established,related accept
-		ip saddr @admin-v4 tcp dport { 22, 2222 } accept comment "SSH, \\"x\\""
-	}
+\tchain input {
+\t\ttype filter hook input priority filter; policy drop;
+\t\tct state established,related accept
+\t\tip saddr @admin-v4 tcp dport { 22, 2222 } accept comment "SSH, \\"x\\""
+\t}
 }
 """
 CHAINS = """\
 table ip filter {
-	chain INPUT {
-		type filter hook input priority filter; policy accept;
-	}
-	chain DOCKER {
-	}
+\tchain INPUT {
+\t\ttype filter hook input priority filter; policy accept;
+\t}
+\tchain DOCKER {
+\t}
 }
 # Warning: table ip nat is managed by iptables-nft, do not touch!
 table ip nat {
-	chain PREROUTING {
-		type nat hook prerouting priority dstnat; policy accept;
-	}
+\tchain PREROUTING {
+\t\ttype nat hook prerouting priority dstnat; policy accept;
+\t}
 }
 table bridge x {
-	chain input {
-		type filter hook input priority filter; policy accept;
-	}
+\tchain input {
+\t\ttype filter hook input priority filter; policy accept;
+\t}
 }
 table inet filter {
-	chain in {
-		type filter hook input priority filter + 5; policy drop;
-	}
+\tchain in {
+\t\ttype filter hook input priority filter + 5; policy drop;
+\t}
 }
 """
 
