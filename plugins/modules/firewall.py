@@ -426,8 +426,6 @@ class Firewall:
             self._confirm()
             return
         due = self._plan(self._enforced()) if any(map(self.findings.enforces, PUT_RIGHT)) else None
-        if due is not None and self._is_idle(due):
-            due = None
         if due is not None and due.drift:
             self._refuse(due)
             self.outcome = "refused" if self.refused else "due"
@@ -445,12 +443,6 @@ class Firewall:
         return frozenset(
             enforced | {name for name in before.controls if not self.findings.judges(name)} if before else enforced
         )
-
-    def _is_idle(self, plan: Plan) -> bool:
-        """Whether rules would limit nothing, and there are none they would take the place of."""
-        if plan.rules is None or plan.rules.controls or plan.rules.outbound is not None:
-            return False
-        return not (self.found.in_force or self.found.confirmed)
 
     def _before(self) -> RuleSet | None:
         """Return what the confirmed rules mean; None where there are none, or somebody has edited the file."""
