@@ -77,15 +77,6 @@ class TestJudging:
         assert controls - {"DC-NET-01"} <= named
         assert {statuses(module)[control] for control in controls} == {"fail"}
 
-    @pytest.mark.parametrize("instances", [[], [JIRA]])
-    def test_rules_that_would_limit_nothing_are_not_loaded(
-        self, host: WalledHost, instances: list[dict[str, Any]]
-    ) -> None:
-        module = host.module(
-            instances=instances, admin_networks=None, proxy_addresses=None, enforce=["DC-NET-03"], check_mode=True
-        )
-        assert (module.outcome, module.changes.count) == ("nothing", 0)
-
     def test_rules_of_others_are_not_judged_without_what_is_needed(self, host: WalledHost) -> None:
         host.chains = (
             "table inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n}\n"
