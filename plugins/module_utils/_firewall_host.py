@@ -141,6 +141,9 @@ WantedBy=sysinit.target
 
 _STOP_FIREWALLD = ("systemctl", "stop", "firewalld.service")
 
+SHORTEST_TIMEOUT = 10
+"""Fewer seconds are too few for a new connection to a busy host."""
+
 _PATIENCE = 30
 """Seconds that putting rules back may take."""
 

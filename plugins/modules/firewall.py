@@ -147,7 +147,7 @@ options:
         elements: str
         required: true
   confirm_timeout:
-    description: After how many seconds without a new connection the rules before are put back.
+    description: After how many seconds without a new connection the rules before are put back; at least V(10).
     type: int
     default: 60
   unresolved:
@@ -288,6 +288,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_h
     FIREWALLD,
     MEANING,
     NFT_FILE,
+    SHORTEST_TIMEOUT,
     Differences,
     Files,
     FirewallError,
@@ -315,13 +316,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets im
     ssh_ports,
 )
 
-DENY, PROXY, PEERS, SSH, LISTENERS = CONTROLS = (
-    "DC-NET-01",
-    "DC-NET-02",
-    "DC-NET-03",
-    "DC-NET-04",
-    "DC-NET-05",
-)
+DENY, PROXY, PEERS, SSH, LISTENERS = "DC-NET-01", "DC-NET-02", "DC-NET-03", "DC-NET-04", "DC-NET-05"
+CONTROLS = (DENY, PROXY, PEERS, SSH, LISTENERS)
 PUT_RIGHT = CONTROLS[:4]
 OF_INSTANCES = {PROXY: ("proxy",), PEERS: ("peers", "agents")}
 """Controls of instances, and whose ports they are about."""
@@ -396,15 +392,15 @@ class Firewall:
         self.root = root
         self.host = FirewallHost(run_command, changes, root)
         self.instances: list[dict[str, Any]] = params["instances"]
+        self.outcome = "nothing"
+        self.refused: list[Evidence] = []
+        self.declarations = ""
+        self.rules: list[str] = []
         self.proc = "/proc" if root == "/" else f"{root}/proc"
         self.connection = connection_in_use(self.proc)
         self.sockets = read_sockets(self.proc, run_command)
         self.ssh = ssh_ports(self.sockets, self.connection)
         self.found = self.host.look(params["provider"], params["usual_provider"])
-        self.outcome = "nothing"
-        self.refused: list[Evidence] = []
-        self.declarations = ""
-        self.rules: list[str] = []
 
     # ---- run ---------------------------------------------------------------------------------
 
@@ -415,6 +411,11 @@ class Firewall:
             ChangeError: in phase confirm, when the rules could not be kept.
 
         """
+        if not self.instances:
+            # Somebody else's host, which only happens to be in the inventory.
+            for control in CONTROLS:
+                self.findings.add(control, None, "not_applicable", "no product was found on this host")
+            return
         if self.params["phase"] == "confirm":
             self._confirm()
             return
@@ -459,6 +460,8 @@ class Firewall:
         if wanted.rule_set is None:
             missing = [evidence(item.variable, "set", f"not set: {item.why}") for item in wanted.missing]
             return Plan(controls, obstacles=missing)
+        if not wanted.rule_set.controls and not self.found.in_force:
+            return Plan(controls, wanted.rule_set)  # no port that is to be limited, and nothing to take out of force
         try:
             files = self.host.render(self.found, wanted.rule_set)
             return Plan(controls, wanted.rule_set, files, self.host.differences(self.found, files))
@@ -687,26 +690,23 @@ class Firewall:
 
     def _judge_subject(self, control: str, instance: dict[str, Any] | None, plan: Plan) -> None:
         name = None if instance is None else instance["name"]
-        proof = [*plan.obstacles, *self._concerning(control, instance, plan), *plan.differences.all]
-        if not proof:
+        differs = [*plan.obstacles, *self._concerning(control, instance, plan), *plan.differences.all]
+        if not differs:
             self.findings.add(control, name, "pass")
             return
-        if not self.found.in_force:
-            # Where there is nothing at all, one line says so.
-            proof = proof if self.found.confirmed or self.found.unit_text else plan.obstacles
-            proof = [*self._unlimited(control, instance), *proof]
-        if control == DENY:
-            proof += self._beside(plan)
-        refused = self.refused if self.findings.enforces(control) else []
-        proof = [*refused, *(piece for piece in proof if piece not in refused)]
         reason = FLAWS[control]
         if self.found.in_force:
-            reason = (
-                f"{proof[len(refused)]['what']}: {proof[len(refused)]['actual']}" if proof[len(refused) :] else reason
-            )
+            reason = f"not as it should be: {differs[0]['what']}: {differs[0]['actual']}"
+        else:
+            # Where there is nothing at all, one line says so.
+            differs = differs if self.found.confirmed or self.found.unit_text else plan.obstacles
+            differs = [*self._unlimited(control, instance), *differs]
+        refused = self.refused if self.findings.enforces(control) else []
         if refused:
             more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
             reason = f"{reason}; nothing was loaded: {refused[0]['what']}: {refused[0]['actual']}{more}"
+        beside = self._beside(plan) if control == DENY else []
+        proof = [*refused, *(piece for piece in differs if piece not in refused), *beside]
         self.findings.judge(control, name, proof, reason, repaired=self.outcome == "loaded")
 
     def _beside(self, plan: Plan) -> list[Evidence]:
@@ -806,6 +806,8 @@ def main() -> None:
     findings = Findings(module.params, CONTROLS, module.check_mode)
     changes = Changes.of(module)
     msg = ""
+    if module.params["confirm_timeout"] < SHORTEST_TIMEOUT:
+        module.fail_json(msg=f"confirm_timeout: fewer than {SHORTEST_TIMEOUT} seconds are too few for a new connection")
     firewall = Firewall(module.params, findings, changes, module.run_command)
     try:
         firewall.run()

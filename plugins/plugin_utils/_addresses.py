@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_guard import CLOSED, closed_of
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_host import SHORTEST_TIMEOUT
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import (
     ANY,
     GROUPS,
@@ -30,8 +31,6 @@ WORDS = (ANY, *GROUPS)
 """What means something else than a name where flows are declared."""
 
 CONFIRM_TIMEOUT = "atlassian_dc_firewall_confirm_timeout"
-SHORTEST_TIMEOUT = 10
-"""Fewer seconds are too few for a new connection on a busy host."""
 
 
 def check_firewall(values: Mapping[str, Any]) -> list[str]:

@@ -127,6 +127,16 @@ class TestJudging:
         assert (module.outcome, host.nft) == ("nothing", rules)
         assert statuses(module) == {"DC-NET-02": "pass"}
 
+    @pytest.mark.parametrize("phase", ["judge", "load"])
+    def test_a_host_without_a_product_is_left_alone(self, host: WalledHost, phase: str) -> None:
+        module = host.module(instances=[], phase=phase)
+        assert set(statuses(module).values()) == {"not_applicable"}
+        assert (module.outcome, module.changes.count, host.nft) == ("nothing", 0, None)
+
+    def test_without_a_port_to_limit_nothing_is_loaded(self, host: WalledHost) -> None:
+        module = host.module(phase="load", admin_networks=None, proxy_addresses=None, enforce=["DC-NET-03"])
+        assert (module.outcome, module.changes.count, host.nft) == ("nothing", 0, None)
+
     def test_wrong_variables_are_an_error(self, host: WalledHost) -> None:
         with pytest.raises(RulesError, match=r"atlassian_dc_admin_networks\[0\]"):
             host.module(admin_networks=["10.0.0.0/33"])

@@ -84,7 +84,9 @@ class Playbook:
         if enabled:
             environment["ANSIBLE_CALLBACKS_ENABLED"] = "atlassian_dc.hardening.ledger"
         command = [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.json", path.name]
-        extra = ["-e", f"atlassian_dc_report_dir={self.folder}/report"]
+        # Whatever is on this machine, it is none of the hosts that are hardened here.
+        settings = {"atlassian_dc_report_dir": f"{self.folder}/report", "atlassian_dc_instances": []}
+        extra = ["-e", json.dumps(settings)]
         limits = ["--limit", limit] if limit else []
         process = subprocess.run(
             [*command, *extra, *limits, *arguments],
