@@ -226,6 +226,12 @@ rules:
   type: list
   elements: str
   sample: ["tcp 22 (ssh): from 192.0.2.0/26, 2001:db8:1::/64", "all else: dropped"]
+notes:
+  description: What somebody should know of the rules, such as ports of a product that nobody can tell.
+  returned: always
+  type: list
+  elements: str
+  sample: ["DC-NET-03: jira cluster cache objects: a random free port when the key is not set"]
 refused:
   description: What keeps the rules from being loaded. Each entry says what has to be done.
   returned: always
@@ -300,6 +306,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_h
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import (
     SERVICES,
     Missing,
+    Note,
     RulesError,
     RuleSet,
     Wanted,
@@ -307,6 +314,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_r
     describe,
     diff,
     parse_ports,
+    show_ports,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets import (
@@ -369,6 +377,8 @@ class Plan:
     files: Files = dataclasses.field(default_factory=dict)
     differences: Differences = dataclasses.field(default_factory=Differences)
     obstacles: list[Evidence] = dataclasses.field(default_factory=list)
+    notes: tuple[Note, ...] = ()
+    """What somebody should know of the rules."""
 
     @property
     def drift(self) -> bool:
@@ -402,6 +412,7 @@ class Firewall:
         self.refused: list[Evidence] = []
         self.declarations = ""
         self.rules: list[str] = []
+        self.notes: list[str] = []
         self.proc = "/proc" if root == "/" else f"{root}/proc"
         self.connection = connection_in_use(self.proc)
         self.sockets = read_sockets(self.proc, run_command)
@@ -470,7 +481,8 @@ class Firewall:
             return Plan(controls, wanted.rule_set)  # no port that is to be limited, and nothing to take out of force
         try:
             files = self.host.render(self.found, wanted.rule_set)
-            return Plan(controls, wanted.rule_set, files, self.host.differences(self.found, files))
+            differences = self.host.differences(self.found, files)
+            return Plan(controls, wanted.rule_set, files, differences, notes=wanted.notes)
         except (FirewallError, RulesError) as exc:
             return Plan(controls, obstacles=[evidence(self.found.provider, "takes the rules", exc)])
 
@@ -629,7 +641,9 @@ class Firewall:
             else:
                 self._judge_by(control, self._plan(made_for))
         self._judge_listeners()
-        self.rules = describe(due.rules) if due is not None and due.rules is not None else []
+        if due is not None and due.rules is not None:
+            self.rules = describe(due.rules)
+            self.notes = [note.text if note.control is None else f"{note.control}: {note.text}" for note in due.notes]
 
     def _subjects(self, control: str) -> list[dict[str, Any] | None]:
         """Return the instances a control is judged on; those it does not concern are judged here."""
@@ -696,12 +710,15 @@ class Firewall:
 
     def _judge_subject(self, control: str, instance: dict[str, Any] | None, plan: Plan) -> None:
         name = None if instance is None else instance["name"]
-        differs = [*plan.obstacles, *self._concerning(control, instance, plan), *plan.differences.all]
+        opened = self._opened(control, instance, plan)
+        differs = [*plan.obstacles, *self._concerning(control, instance, plan), *plan.differences.all, *opened]
         if not differs:
             self.findings.add(control, name, "pass")
             return
         reason = FLAWS[control]
-        if self.found.in_force:
+        if opened and len(differs) == len(opened):
+            reason = f"open to everybody by a variable: {opened[0]['what']}"
+        elif self.found.in_force:
             reason = f"not as it should be: {differs[0]['what']}: {differs[0]['actual']}"
         else:
             # Where there is nothing at all, one line says so.
@@ -713,7 +730,19 @@ class Firewall:
             reason = f"{reason}; nothing was loaded: {refused[0]['what']}: {refused[0]['actual']}{more}"
         beside = self._beside(plan) if control == DENY else []
         proof = [*refused, *(piece for piece in differs if piece not in refused), *beside]
-        self.findings.judge(control, name, proof, reason, repaired=self.outcome == "loaded")
+        self.findings.judge(control, name, proof, reason, repaired=self.outcome == "loaded" and not opened)
+
+    def _opened(self, control: str, instance: dict[str, Any] | None, plan: Plan) -> list[Evidence]:
+        """Return rules that leave ports a control is about open to everybody, because somebody has said so."""
+        rules = plan.rules.rules if plan.rules is not None else ()
+        places = [port for port, _name in self._places(control, instance)]
+        return [
+            evidence(f"tcp {', '.join(show_ports(rule.ports))} from anybody ({rule.name})", LIMITED[control], "said so")
+            for rule in rules
+            if rule.sources is None
+            and rule.protocol == "tcp"
+            and any(first <= port <= last for first, last in rule.ports for port in places)
+        ]
 
     def _beside(self, plan: Plan) -> list[Evidence]:
         """Return what somebody should see beside what differs: the rules that come, and those of others that stay."""
@@ -828,6 +857,7 @@ def main() -> None:
         dc_findings=findings.results,
         provider=found.provider,
         rules=firewall.rules,
+        notes=firewall.notes,
         refused=firewall.refused,
         declarations=firewall.declarations,
         other_filters=[f"{chain.where} (policy {chain.policy})" for chain in found.chains if chain.filters],

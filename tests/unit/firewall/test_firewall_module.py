@@ -127,6 +127,26 @@ class TestJudging:
         assert (module.outcome, host.nft) == ("nothing", rules)
         assert statuses(module) == {"DC-NET-02": "pass"}
 
+    @pytest.mark.parametrize(
+        ("given", "control"),
+        [
+            ({"admin_networks": ["any"]}, "DC-NET-04"),
+            ({"proxy_addresses": ["any"]}, "DC-NET-02"),
+            (
+                {"services": [{"name": "direct", "ports": ["8000-8100"], "protocol": "tcp", "from": ["any"]}]},
+                "DC-NET-02",
+            ),
+        ],
+    )
+    def test_what_a_variable_opens_to_everybody_is_loaded_and_stays_failed(
+        self, host: WalledHost, given: dict[str, Any], control: str
+    ) -> None:
+        loaded = host.harden(**given)
+        module = host.module(**given)
+        assert (statuses(loaded)[control], statuses(module)[control], module.outcome) == ("fail", "fail", "nothing")
+        assert "from anybody" in finding(module, control)["reason"]
+        assert statuses(module)["DC-NET-01"] == "pass"
+
     @pytest.mark.parametrize("phase", ["judge", "load"])
     def test_a_host_without_a_product_is_left_alone(self, host: WalledHost, phase: str) -> None:
         module = host.module(instances=[], phase=phase)
