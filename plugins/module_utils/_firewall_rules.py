@@ -230,7 +230,7 @@ class RuleSet:
         """
         keys = ("format", "default_deny", "trusted_interfaces", "rules", "guarded", "outbound")
         data = _mapping(data, where, keys)
-        if type(data["format"]) is not int or data["format"] != _FORMAT:
+        if isinstance(data["format"], bool) or not isinstance(data["format"], int) or data["format"] != _FORMAT:
             raise RulesError(f"{where}.format: {data['format']!r} is not {_FORMAT}")
         if not isinstance(data["default_deny"], bool):
             raise RulesError(f"{where}.default_deny: {data['default_deny']!r} is neither true nor false")

@@ -116,7 +116,7 @@ Scan = dict[tuple[str, str, str, str], str]
 """Client, host, family and port to open, closed or filtered."""
 
 
-def scan(lab: Lab, ports: Mapping[str, Iterable[str]], clients: Iterable[str] = CLIENTS) -> Scan:
+def scan(lab: Lab, ports: Mapping[str, Iterable[str]], clients: Iterable[str] = tuple(CLIENTS)) -> Scan:
     """Look from every client at ports of hosts, over all families."""
     keys = [(host, family, port) for host in ports for family in families(lab, host) for port in ports[host]]
     asked = []

@@ -26,8 +26,8 @@ HOSTS = {
 }
 """Hosts and their images: every product on Debian 12 with what belongs to it, two on Debian 13, two on one host."""
 EMPTY = "bare"
-AGAIN = "jira12"
-"""Host that is audited once more: the first one, with what is of the whole site."""
+AGAIN = "two12"
+"""Host that is audited once more."""
 MAX_EXECUTIONS = 15
 MAX_RATIO = 1.3
 """How many times as many executions a host with two products may cost as one with one."""
@@ -245,8 +245,9 @@ def test_the_products_serve_under_their_hardened_units(story: Story, host: str, 
 
 def test_the_same_host_audited_twice_gives_the_same_report(story: Story) -> None:
     def timeless(outcome: Outcome) -> dict[str, Any]:
-        host = outcome.report["hosts"][AGAIN]
-        return {key: value for key, value in host.items() if key != "duration_seconds"}
+        host = {key: value for key, value in outcome.report["hosts"][AGAIN].items() if key != "duration_seconds"}
+        # What is of the whole site stands with the first host of a run.
+        return {**host, "controls": [entry for entry in host["controls"] if entry["scope"] != "site"]}
 
     assert timeless(story.last) == timeless(story.again)
 

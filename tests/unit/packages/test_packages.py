@@ -468,7 +468,8 @@ class TestWhichOne:
         [(Apt.tools, Apt), (Dnf.tools, Dnf), ((*Apt.tools, *Dnf.tools), Apt), (("apt-get", *Dnf.tools), Dnf)],
     )
     def test_by_its_tools(self, debian: Debian, there: tuple[str, ...], expected: type) -> None:
-        assert type(package_manager(debian, find=lambda tool: tool if tool in there else None)) is expected
+        found = package_manager(debian, find=lambda tool: tool if tool in there else None)
+        assert isinstance(found, expected)
 
     def test_none(self, debian: Debian) -> None:
         with pytest.raises(ChangeError, match="neither apt-get with dpkg nor dnf with rpm"):
