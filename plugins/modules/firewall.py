@@ -324,7 +324,11 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets im
     ssh_ports,
 )
 
-DENY, PROXY, PEERS, SSH, LISTENERS = "DC-NET-01", "DC-NET-02", "DC-NET-03", "DC-NET-04", "DC-NET-05"
+DENY = "DC-NET-01"
+PROXY = "DC-NET-02"
+PEERS = "DC-NET-03"
+SSH = "DC-NET-04"
+LISTENERS = "DC-NET-05"
 CONTROLS = (DENY, PROXY, PEERS, SSH, LISTENERS)
 PUT_RIGHT = CONTROLS[:4]
 OF_INSTANCES = {PROXY: ("proxy",), PEERS: ("peers", "agents")}
