@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Evidence, evidence
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import in_ranges
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets import Listener, Sockets
 
 PROXY_PORTS = (80, 443)
@@ -35,7 +36,7 @@ class Declared:
 
     def covers(self, listener: Listener) -> bool:
         """Whether it was meant by this."""
-        return self.protocol == listener.protocol and any(first <= listener.port <= last for first, last in self.ports)
+        return self.protocol == listener.protocol and in_ranges(listener.port, self.ports)
 
 
 def exposed(

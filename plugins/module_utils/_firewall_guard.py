@@ -20,6 +20,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_r
     OUTBOUND,
     SERVICES,
     RuleSet,
+    in_networks,
+    in_ranges,
     parse_networks,
     parse_ports,
 )
@@ -47,14 +49,11 @@ class Closed:
 
     def covers(self, protocol: str, port: int, source: str | None = None) -> bool:
         """Whether a listener, or the flow of a source, was meant."""
-        if protocol != self.protocol or not _within(port, self.ports):
+        if protocol != self.protocol or not in_ranges(port, self.ports):
             return False
         if self.sources is None:
             return True
-        if source is None:
-            return False
-        address = ipaddress.ip_address(source)
-        return any(address in ipaddress.ip_network(network) for network in self.sources)
+        return source is not None and in_networks(ipaddress.ip_address(source), self.sources)
 
 
 def closed_of(entry: Mapping[str, Any], number: int, groups: Mapping[str, Sequence[str] | None]) -> Closed:
@@ -204,13 +203,9 @@ def _is_served(rules: RuleSet, protocol: str, port: int) -> bool:
         return True
     served = [(rule.protocol, rule.ports) for rule in rules.rules]
     denied = [(guarded.protocol, guarded.ports) for guarded in rules.guarded]
-    if any(protocol == name and _within(port, ports) for name, ports in served):
+    if any(protocol == name and in_ranges(port, ports) for name, ports in served):
         return True
-    return not rules.default_deny and not any(protocol == name and _within(port, ports) for name, ports in denied)
-
-
-def _within(port: int, ranges: Iterable[tuple[int, int]]) -> bool:
-    return any(first <= port <= last for first, last in ranges)
+    return not rules.default_deny and not any(protocol == name and in_ranges(port, ports) for name, ports in denied)
 
 
 _TOGETHER = 20

@@ -42,7 +42,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_r
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import package_manager
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets import SshConnection
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import show_units
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import show_units, text_or_none
 
 RunCommand = Callable[..., "tuple[int, str, str]"]
 Files = dict[str, str]
@@ -290,11 +290,7 @@ class FirewallHost:
         return os.path.join(self.root, path.lstrip("/"))
 
     def _text(self, path: str) -> str | None:
-        try:
-            with open(self._real(path), encoding="utf-8", errors="surrogateescape") as handle:
-                return handle.read()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        return text_or_none(self._real(path))
 
     def _names(self, folder: str, start: str = "") -> list[str]:
         try:

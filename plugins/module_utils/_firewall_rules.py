@@ -120,8 +120,8 @@ class Rule:
         """Whether it accepts a packet."""
         return (
             protocol == self.protocol
-            and _in_ranges(port, self.ports)
-            and (self.sources is None or _in_networks(address, self.sources))
+            and in_ranges(port, self.ports)
+            and (self.sources is None or in_networks(address, self.sources))
         )
 
 
@@ -180,7 +180,7 @@ class RuleSet:
             return True
         if self.default_deny:
             return False
-        return not any(protocol == guarded.protocol and _in_ranges(port, guarded.ports) for guarded in self.guarded)
+        return not any(protocol == guarded.protocol and in_ranges(port, guarded.ports) for guarded in self.guarded)
 
     def allows_out(self, protocol: str, destination: str, port: int, interface: str | None = None) -> bool:
         """Tell whether the host may connect to somewhere.
@@ -847,11 +847,13 @@ def _answers_dhcp(address: Address, port: int) -> bool:
     return port == 68 if address.version == 4 else port == 546 and address in _LINK_LOCAL
 
 
-def _in_ranges(number: int, ranges: Ports) -> bool:
+def in_ranges(number: int, ranges: Ports) -> bool:
+    """Whether a port is in one of the ranges."""
     return any(first <= number <= last for first, last in ranges)
 
 
-def _in_networks(address: Address, sources: tuple[str, ...]) -> bool:
+def in_networks(address: Address, sources: tuple[str, ...]) -> bool:
+    """Whether an address is in one of the networks, which are canonical."""
     starts, ends = _bounds(sources)[address.version]
     at = bisect_right(starts, int(address)) - 1
     return at >= 0 and int(address) <= ends[at]

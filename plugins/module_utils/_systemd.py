@@ -480,6 +480,19 @@ def _read(path: str) -> str:
         return handle.read()
 
 
+def text_or_none(path: str) -> str | None:
+    """Return the content of a file, None where there is none.
+
+    Raises:
+        OSError: it is there and cannot be read.
+
+    """
+    try:
+        return _read(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def parse_process(
     pid: int, fields: Mapping[str, str], mounts: str, cgroup: str, executable: str | None
 ) -> Process | None:

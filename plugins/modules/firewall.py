@@ -313,6 +313,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_r
     build,
     describe,
     diff,
+    in_ranges,
     parse_ports,
     show_ports,
 )
@@ -629,14 +630,16 @@ class Firewall:
     # ---- judging -----------------------------------------------------------------------------
 
     def _judge(self, due: Plan | None) -> None:
+        enforced = self._enforced()
         for control in PUT_RIGHT:
             if not self.findings.judges(control):
                 continue
-            made_for = self._enforced() | {control}
-            missing = self._build(made_for).missing
             if due is not None and control in due.controls:
                 self._judge_by(control, due)
-            elif missing:
+                continue
+            made_for = enforced | {control}
+            missing = self._build(made_for).missing
+            if missing:
                 self._judge_without(control, missing)
             else:
                 self._judge_by(control, self._plan(made_for))
@@ -739,9 +742,7 @@ class Firewall:
         return [
             evidence(f"tcp {', '.join(show_ports(rule.ports))} from anybody ({rule.name})", LIMITED[control], "said so")
             for rule in rules
-            if rule.sources is None
-            and rule.protocol == "tcp"
-            and any(first <= port <= last for first, last in rule.ports for port in places)
+            if rule.sources is None and rule.protocol == "tcp" and any(in_ranges(port, rule.ports) for port in places)
         ]
 
     def _beside(self, plan: Plan) -> list[Evidence]:

@@ -160,6 +160,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd im
     sandbox_directives,
     show_units,
     staged_path,
+    text_or_none,
 )
 
 CONTROLS = ("DC-USR-01", "DC-USR-04")
@@ -307,11 +308,7 @@ class ServiceUnits:
         return os.path.join(self.root, path.lstrip("/"))
 
     def _text(self, path: str) -> str | None:
-        try:
-            with open(self._real(path), encoding="utf-8", errors="surrogateescape") as handle:
-                return handle.read()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        return text_or_none(self._real(path))
 
     def _written(self, path: str) -> float | None:
         try:
