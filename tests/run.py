@@ -19,7 +19,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from demo import DEFAULT_PRODUCT, check_product
-from environments import CHECKOUT, RESULTS, Environment
+from environments import CHECKOUT, RESULTS, Environment, ensure_venv_module
 from hosts.podman import SYSTEM_PATH
 from hosts.progress import HostsError, fail, run_logged, say
 from versions import VERSIONS, junit_of
@@ -210,13 +210,15 @@ def run_check(check: Check, images: Future[Outcome] | None = None) -> Outcome:
 
 
 def run_checks(checks: Sequence[Check]) -> int:
-    """Run checks side by side, all of them; the last line is the sum."""
+    """Set up, then run checks side by side, all of them; the last line is the sum."""
     RESULTS.mkdir(exist_ok=True)
     started = time.monotonic()
+    ensure_venv_module(ENVIRONMENT.python)
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
         images = None
         if any(check.needs_hosts for check in checks):
             images = pool.submit(run_check, Check(IMAGES, [*HOSTS, "setup"]))
+        setup()
         begun = [pool.submit(run_check, check, images) for check in checks]
         outcomes = [future.result() for future in ([images] if images else []) + begun]
     skipped = sum(outcome.skipped for outcome in outcomes)
@@ -277,9 +279,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             setup(images=[f"{product}:bookworm"])
             argv = [product] if target == "demo" else []
             return subprocess.run([ENVIRONMENT.tool("python"), SCRIPTS[target], *argv], check=False).returncode
-        chosen = list(itertools.chain.from_iterable(checks.values())) if target == "test" else checks[target]
-        setup()
-        return run_checks(chosen)
+        return run_checks(list(itertools.chain.from_iterable(checks.values())) if target == "test" else checks[target])
     except HostsError as error:
         code = fail(str(error))
         if target == "test":

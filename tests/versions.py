@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hold the collection to a version of ansible-core: ansible-test sanity, and unit tests that meet Ansible.
 
-The unit tests are left out with the version that .venv has: they run with that one anyway.
+All of both with the oldest and the newest version there is a Python for; with those between what differs most. The unit
+tests are left out with the version that .venv has: they run with that one anyway.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ VERSIONS: dict[str, tuple[Version, Version]] = {
 # The oldest Python of a target: modules are compiled and imported with it where it is found.
 TARGET: Version = (3, 9)
 UNIT_TESTS = ("tests/unit/ledger", "tests/unit/discovery/test_product_info.py", "tests/unit/structure")
-# What differs between versions; the oldest and the newest one run all of sanity.
+# What differs most between versions.
 FEW = ("validate-modules",)
 # What Galaxy does not get; the newest version looks at it too.
 NOT_SHIPPED = ("tests/", "molecule/")
@@ -143,11 +144,10 @@ def pip_settings(environment: Environment) -> configparser.RawConfigParser:
     return settings
 
 
-def tests_of(version: str) -> tuple[list[str], bool]:
-    """Return the arguments that choose the tests of a version, none for all; whether the whole checkout is meant."""
+def oldest_and_newest() -> tuple[str, str]:
+    """Return the first and the last version there is a Python for."""
     found = [known for known, (oldest, newest) in VERSIONS.items() if find_python(oldest, newest)]
-    newest = version == found[-1]
-    return ([] if newest or version == found[0] else [f"--test={name}" for name in FEW]), newest
+    return found[0], found[-1]
 
 
 def sanity(environment: Environment, version: str) -> bool:
@@ -156,11 +156,12 @@ def sanity(environment: Environment, version: str) -> bool:
     # Nothing of a version manager is in this PATH: of its programs some only fail.
     env = {"HOME": str(home), "PATH": f"{environment.folder / 'bin'}:{home}:{SYSTEM_PATH}", "LC_ALL": "C.UTF-8"}
     (controller,) = (folder.name for folder in environment.folder.glob("lib/python*"))
-    tests, whole = tests_of(version)
+    ends = oldest_and_newest()
+    tests = [] if version in ends else [f"--test={name}" for name in FEW]
     runs = [["--python", controller.removeprefix("python"), *tests]]
     if not tests:  # what the oldest Python makes of the modules does not differ between versions
         runs += on_target(home, version)
-    with copied_collection(whole) as collection:
+    with copied_collection(version == ends[-1]) as collection:
         command = [environment.tool("ansible-test"), "sanity", "--color", "no"]
         return all(passes([*command, *options], collection, env) for options in runs)
 
@@ -224,7 +225,8 @@ def main() -> int:
         environment.make()
     except HostsError as error:
         return fail(str(error))
-    passed = is_of_the_checkout(version) or unit_tests(environment, version)
+    with_units = version in oldest_and_newest() and not is_of_the_checkout(version)
+    passed = not with_units or unit_tests(environment, version)
     if sanity(environment, version):
         note(version, "sanity")
         return int(not passed)

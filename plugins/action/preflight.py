@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import NAMES, Resolver
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._preflight import (
     check_run,
@@ -32,10 +33,11 @@ class ActionModule(ActionBase):
         self.validate_argument_spec({})
         specification = load_specification()
         catalogue = load_catalogue()
+        resolver = Resolver(task_vars["hostvars"])
         seen: dict[str, list[str]] = {}
         for host in task_vars["ansible_play_hosts_all"]:
             variables = task_vars["hostvars"][host]
-            for problem in check_variables(variables, specification, catalogue):
+            for problem in check_variables(variables, specification, catalogue, resolver):
                 seen.setdefault(problem, []).append(host)
         # A mistake in a group's variables is one mistake, however many hosts the group has.
         problems = [
@@ -44,7 +46,8 @@ class ActionModule(ActionBase):
         ]
         run_tags = task_vars.get("ansible_run_tags", ())
         problems = check_run(run_tags, catalogue) + problems
-        result.update(changed=False, problems=problems)
+        # Facts of a task that runs once are those of all hosts: they all see the same addresses behind a name.
+        result.update(changed=False, problems=problems, ansible_facts={NAMES: resolver.answers})
         for warning in doubtful_tags(run_tags, self._task.tags):
             display.warning(warning)
         if problems:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,9 @@ WORDS = (ANY, *GROUPS)
 """What means something else than a name where flows are declared."""
 
 CONFIRM_TIMEOUT = "atlassian_dc_firewall_confirm_timeout"
+PROXY_HOSTS = "atlassian_dc_proxy_hosts"
+NAMES = "_atlassian_dc_names"
+"""The fact in which preflight leaves what it found out about names, so that all hosts of a run see the same."""
 
 
 def check_firewall(values: Mapping[str, Any]) -> list[str]:
@@ -74,16 +77,35 @@ def _nameless_flows(entries: Iterable[Mapping[str, Any]], key: str) -> list[dict
     ]
 
 
+def elements_of(values: Mapping[str, Any]) -> Iterator[str]:
+    """Return all that may be names in the variables of a host, of whatever kind it is.
+
+    Args:
+        values: variables of a host by name, of the documented types.
+
+    """
+    for variable in (*GROUPS.values(), PROXY_HOSTS):
+        yield from map(str, values.get(variable) or ())
+    for variable, key in ((SERVICES, "from"), (CLOSED, "from"), (OUTBOUND, "to")):
+        for entry in values.get(variable) or ():
+            yield from map(str, entry.get(key) or ())
+
+
 class Resolver:
     """Turns names into addresses.
 
     Args:
         hostvars: variables of all hosts of the inventory, whichever of them the run is limited to.
+        known: the `answers` of another one, which are not asked for again.
 
     """
 
-    def __init__(self, hostvars: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, hostvars: Mapping[str, Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
         self._hostvars = hostvars
+        self.answers: dict[str, Mapping[str, Any]] = dict(known or {})
+        """What is known of each name: its ``addresses``, or ``why`` it has none."""
         self.unresolved: list[dict[str, str]] = []
         """What has no address: ``variable``, ``name`` and ``why``."""
 
@@ -103,26 +125,34 @@ class Resolver:
 
     def _of_name(self, variable: str, name: str) -> list[str]:
         target = str(self._hostvars[name].get(ADDRESS, name)) if name in self._hostvars else name
-        try:
-            return [str(ipaddress.ip_address(target))]
-        except ValueError:
-            pass
-        try:
-            answers = {str(answer[4][0]) for answer in socket.getaddrinfo(target, None, type=socket.SOCK_STREAM)}
-        except (OSError, UnicodeError) as exc:
-            return self._give_up(variable, name, target, getattr(exc, "strerror", None) or str(exc))
-        # What only this machine calls so, and what only means something on one of its links, is no use to others.
-        known = [address for address in map(ipaddress.ip_address, answers) if not _is_local(address)]
-        if not known:
-            return self._give_up(variable, name, target, "it only has addresses of the controller itself")
-        return [str(address) for address in sorted(known, key=lambda address: (address.version, address.packed))]
+        if target not in self.answers:
+            self.answers[target] = _look_up(target)
+        answer = self.answers[target]
+        if not answer["addresses"]:
+            shown = name if target == name else f"{name} ({target})"
+            entry = {"variable": variable, "name": shown, "why": str(answer["why"])}
+            if entry not in self.unresolved:
+                self.unresolved.append(entry)
+        return list(answer["addresses"])
 
-    def _give_up(self, variable: str, name: str, target: str, why: str) -> list[str]:
-        shown = name if target == name else f"{name} ({target})"
-        entry = {"variable": variable, "name": shown, "why": why}
-        if entry not in self.unresolved:
-            self.unresolved.append(entry)
-        return []
+
+def _look_up(target: str) -> dict[str, Any]:
+    """Return the addresses of a name, in one order, or why it has none."""
+    try:
+        return {"addresses": [str(ipaddress.ip_address(target))], "why": ""}
+    except ValueError:
+        pass
+    try:
+        answers = {str(answer[4][0]) for answer in socket.getaddrinfo(target, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError) as exc:
+        return {"addresses": [], "why": getattr(exc, "strerror", None) or str(exc)}
+    # What only this machine calls so, and what only means something on one of its links, is no use to others.
+    known = [address for address in map(ipaddress.ip_address, answers) if not _is_local(address)]
+    ordered = sorted(known, key=lambda address: (address.version, address.packed))
+    return {
+        "addresses": [str(address) for address in ordered],
+        "why": "" if ordered else "it only has addresses of the controller itself",
+    }
 
 
 def _is_local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

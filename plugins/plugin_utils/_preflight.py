@@ -13,7 +13,12 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import check_firewall
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import (
+    WORDS,
+    Resolver,
+    check_firewall,
+    elements_of,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import (
     ATTESTATIONS_FILE,
@@ -77,9 +82,21 @@ def doubtful_tags(run_tags: Iterable[str], own_tags: Iterable[str]) -> list[str]
 
 
 def check_variables(
-    variables: Mapping[str, Any], specification: Mapping[str, Mapping[str, Any]], catalogue: Catalogue
+    variables: Mapping[str, Any],
+    specification: Mapping[str, Mapping[str, Any]],
+    catalogue: Catalogue,
+    resolver: Resolver | None = None,
 ) -> list[str]:
-    """Return what is wrong with the variables of one host, in the order of their names."""
+    """Return what is wrong with the variables of one host, in the order of their names.
+
+    Args:
+        variables: of the host.
+        specification: options of all roles.
+        catalogue: the controls.
+        resolver: asked for the names in variables that are right. A name without an address is no mistake here: what
+            needs it says so.
+
+    """
     problems = []
     values: dict[str, Any] = {}
     converted: dict[str, Any] = {}
@@ -100,6 +117,8 @@ def check_variables(
     if not problems:
         problems.extend(_check_contents(values, catalogue))
         problems.extend(check_firewall(converted))
+    if resolver and not problems:
+        resolver.addresses("", elements_of(converted), WORDS)
     return problems
 
 

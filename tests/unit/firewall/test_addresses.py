@@ -9,7 +9,12 @@ import socket
 from typing import Any
 
 import pytest
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import Resolver, check_firewall
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import (
+    WORDS,
+    Resolver,
+    check_firewall,
+    elements_of,
+)
 
 FLOW = {"name": "metrics", "ports": ["9100"], "protocol": "tcp"}
 
@@ -96,3 +101,35 @@ def test_each_unknown_name_is_told_once_with_its_variable(monkeypatch: pytest.Mo
     assert names.unresolved == [
         {"variable": "v", "name": "node2 (node2.example.org)", "why": "Name or service not known"}
     ]
+
+
+def test_a_name_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = resolver(monkeypatch, "192.0.2.7", "192.0.2.9")
+    assert first.addresses("v", ["monitoring"]) == ["192.0.2.7", "192.0.2.9"]
+    # A name server that answers in turns must not give hosts of one run different rules.
+    resolver(monkeypatch, "192.0.2.8")
+    assert first.addresses("w", ["monitoring"]) == ["192.0.2.7", "192.0.2.9"]
+    assert Resolver({}, first.answers).addresses("v", ["monitoring"]) == ["192.0.2.7", "192.0.2.9"]
+
+
+def test_that_a_name_has_no_address_is_remembered_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = resolver(monkeypatch)
+    first.addresses("", ["gone"])
+    resolver(monkeypatch, "192.0.2.8")
+    second = Resolver({}, first.answers)
+    assert second.addresses("v", ["gone"]) == []
+    assert second.unresolved == [{"variable": "v", "name": "gone", "why": "Name or service not known"}]
+
+
+def test_names_of_all_variables_are_found() -> None:
+    values = {
+        "atlassian_dc_admin_networks": ["bastion", "192.0.2.0/24"],
+        "atlassian_dc_proxy_addresses": None,
+        "atlassian_dc_proxy_hosts": ["proxy1"],
+        "atlassian_dc_firewall_users": ["any"],
+        "atlassian_dc_firewall_services": [{**FLOW, "from": ["monitoring", "any"]}, FLOW],
+        "atlassian_dc_firewall_closed": [{"ports": ["1"], "from": ["old"]}],
+        "atlassian_dc_firewall_outbound": [{**FLOW, "to": ["db"]}],
+    }
+    names = set(elements_of(values)) - set(WORDS)
+    assert names == {"bastion", "192.0.2.0/24", "proxy1", "monitoring", "old", "db"}
