@@ -214,7 +214,7 @@ class Changes:
     def write_file(
         self,
         path: str,
-        content: str,
+        content: str | bytes,
         mode: int = 0o644,
         owner: tuple[int, int] = (0, 0),
         validate: Callable[[str], str | None] | None = None,

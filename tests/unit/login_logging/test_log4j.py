@@ -42,13 +42,13 @@ def changed(form: str, text: str | bytes, wanted: Wanted = LOGIN) -> tuple[list[
     """Return the lines that putting right takes away and those it adds; their ends belong to them."""
     before = text if isinstance(text, bytes) else text.encode("latin-1")
     after = read(form, before).put_right(wanted)
-    lines = [data.decode("latin-1").splitlines(keepends=True) for data in (before, after)]
-    matcher = difflib.SequenceMatcher(None, *lines, autojunk=False)
+    old, changed_lines = (data.decode("latin-1").splitlines(keepends=True) for data in (before, after))
+    matcher = difflib.SequenceMatcher(None, old, changed_lines, autojunk=False)
     gone, new = [], []
     for kind, start, end, start_after, end_after in matcher.get_opcodes():
         if kind != "equal":
-            gone += lines[0][start:end]
-            new += lines[1][start_after:end_after]
+            gone += old[start:end]
+            new += changed_lines[start_after:end_after]
     assert judge(form, after, wanted).right
     return gone, new
 
