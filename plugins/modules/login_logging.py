@@ -66,6 +66,7 @@ import re
 import stat
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
@@ -91,8 +92,17 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._log4j impo
     LogConfiguration,
     Wanted,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._move import (
+    UNIT_PROPERTIES,
+    can_be_restarted,
+    full_file_systems,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import CLOCK_TOLERANCE, process_start
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import (
+    CLOCK_TOLERANCE,
+    read_process,
+    show_units,
+)
 
 CONTROL = "DC-BRU-03"
 CONTROLS = (CONTROL,)
@@ -110,6 +120,8 @@ CLUSTER_PROOF_AGE = 86400
 
 LONGEST_WAIT = 30
 """Longest wait, in seconds, for a running product to read a changed file again by itself."""
+
+RunCommand = Callable[..., "tuple[int, str, str]"]
 
 
 class LogFile:
@@ -218,6 +230,7 @@ class LoginLogging:
         params: the module's parameters.
         findings: where to put what was found.
         changes: through which to change things.
+        run_command: to ask the system's tools.
         root: folder that stands for ``/``; anything but ``/`` only in tests.
         now: tells the time in seconds since 1970.
         sleep: waits some seconds.
@@ -229,6 +242,7 @@ class LoginLogging:
         params: dict[str, Any],
         findings: Findings,
         changes: Changes,
+        run_command: RunCommand,
         root: str = "/",
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
@@ -236,6 +250,7 @@ class LoginLogging:
         self.params = params
         self.findings = findings
         self.changes = changes
+        self.run_command = run_command
         self.root = root
         self.now = now
         self.sleep = sleep
@@ -250,6 +265,12 @@ class LoginLogging:
         """Return where a path of the host is opened."""
         return os.path.join(self.root, path.lstrip("/"))
 
+    @cached_property
+    def units(self) -> dict[str, dict[str, str]]:
+        """What systemd says about the units of the products, by name."""
+        names = [instance["unit"] for instance in self.params["instances"] if instance.get("unit")]
+        return show_units(self.run_command, names, UNIT_PROPERTIES)
+
 
 class _Instance:
     """The judgement of one instance."""
@@ -259,9 +280,7 @@ class _Instance:
         self.instance = instance
         self.name = str(instance["name"])
         self.properties = jvm_properties(instance.get("jvm_arguments") or [])
-        pid = instance.get("pid")
-        self.pid = pid if isinstance(pid, int) else None
-        self.started = None if self.pid is None else process_start(self.pid, run.real("/proc"))
+        self.process = read_process(instance.get("pid"), run.root)
         self.files: dict[str, LogFile | str] = {}
         """Log configurations by path, or why they cannot be used."""
 
@@ -348,17 +367,17 @@ class _Instance:
 
     def _stale(self, file: LogFile) -> list[Evidence]:
         """Return evidence that the running product has not read the file as it is."""
-        if self.started is None or self.started >= file.info.st_mtime - CLOCK_TOLERANCE:
+        if self.process is None or (self.process.started or 0.0) >= file.info.st_mtime - CLOCK_TOLERANCE:
             return []
         interval = file.configuration.monitor_interval
         if interval and self.host.now() - file.info.st_mtime >= interval:
             return []
-        return [evidence(f"start of process {self.pid}", f"after {file.path} was last changed", "before")]
+        return [evidence(f"start of process {self.process.pid}", f"after {file.path} was last changed", "before")]
 
     def _argument(self, _entry: dict[str, Any], condition: dict[str, Any]) -> Part:
         forbidden = re.compile(condition["forbidden"])
         given = {
-            "of the running JVM": self.instance.get("jvm_arguments") if self.pid is not None else None,
+            "of the running JVM": self.instance.get("jvm_arguments") if self.process is not None else None,
             "of the next start": self.instance.get("start_jvm_arguments"),
         }
         if all(arguments is None for arguments in given.values()):
@@ -450,23 +469,25 @@ class _Instance:
         altered = list({part.file.path: part.file for source in chosen for part in source.wrong if part.file}.values())
         refused = [piece for file in altered for piece in self._write(file)] if findings.enforces(CONTROL) else []
         unread = [piece for source in chosen for piece in source.stale]
-        running = self.started is not None
+        running = self.process is not None
         # What the running product reads by itself needs no restart; what it will read soon is not live yet.
         rereads = [file.configuration.monitor_interval for file in altered]
         due = bool(unread) or (running and not all(rereads))
         hopeless = bool(failed or unknown or refused)
-        waits = due and not hopeless and (findings.enforces(CONTROL) or not altered)
-        with_unit = bool(self.instance.get("unit"))
+        full = full_file_systems(self.instance, self.host.root) if due and not hopeless else []
+        waits = due and not hopeless and not full and self._restartable and (findings.enforces(CONTROL) or not altered)
         live = bool(altered) and not due and not refused and (not running or self._wait(max(rereads)))
         proof = [*refused, *(piece for source in [*failed, *chosen] for part in source.wrong for piece in part.proof)]
-        proof += unread
-        reason = self._reason(chosen, failed, refused, due and not hopeless, with_unit)
+        proof += [*unread, *full]
+        reason = self._reason(chosen, failed, refused)
+        if due and not hopeless:
+            reason += self._until_live(bool(altered), bool(full))
         if live and unknown and not failed and findings.enforces(CONTROL) and not changes.check_mode:
             rest = "; ".join(part.what for source in unknown for part in source.wrong)
             findings.add(CONTROL, self.name, "not_checked", f"{rest}. Put right: {reason}", proof)
             return
         predicted = changes.check_mode and bool(altered)
-        pending = PENDING_RESTART if waits and with_unit and not predicted else None
+        pending = PENDING_RESTART if waits and not predicted else None
         findings.judge(CONTROL, self.name, proof, reason, repaired=live and not hopeless, pending=pending)
         if pending and findings.enforces(CONTROL) and not changes.check_mode:
             self.host.restart_pending.append(self.name)
@@ -487,24 +508,32 @@ class _Instance:
             self.host.sleep(interval + 1)
         return True
 
+    @property
+    def _restartable(self) -> bool:
+        """Whether stopping and starting its unit restarts the product."""
+        shown = self.host.units.get(self.instance.get("unit") or "", {})
+        return can_be_restarted(self.instance, shown, self.process)
+
+    def _until_live(self, altered: bool, full: bool) -> str:
+        """Return what has to happen before the running product does what its files say."""
+        if full:
+            return "; the product is not restarted, because a file system it writes to is full"
+        if not self._restartable:
+            return "; restart the product the way you start it, for it runs in no unit"
+        # Worded so that it is true before the change is made, while it waits, and once the restart has been.
+        right = "harden puts the log configuration right" if altered else "the log configuration is right"
+        return f"; {right}, which takes effect with a restart (atlassian_dc_allow_restart)"
+
     @staticmethod
-    def _reason(chosen: list[Source], failed: list[Source], refused: list[Evidence], due: bool, with_unit: bool) -> str:
+    def _reason(chosen: list[Source], failed: list[Source], refused: list[Evidence]) -> str:
         texts = []
         for source in [*failed, *chosen]:
             what = "; ".join(part.what for part in source.wrong)
             what = what or "the product runs since before its log configuration was last changed"
             obstacle = f" ({source.obstacle})" if source.obstacle else ""
             texts.append(f"failed logins are not written to {source.log}: {what}{obstacle}")
-        reason = "; ".join(texts)
-        if refused:
-            return f"{reason}; {refused[0]['what']} could not be changed: {refused[0]['actual']}"
-        if not due:
-            return reason
-        if not with_unit:
-            return f"{reason}; restart the product the way you start it, for it runs in no unit"
-        # Worded so that it is true before the change is made, while it waits, and once the restart has been.
-        right = "harden puts the log configuration right" if any(source.wrong for source in chosen) else "it is right"
-        return f"{reason}; {right}, which takes effect with a restart (atlassian_dc_allow_restart)"
+        texts += [f"{piece['what']} could not be changed: {piece['actual']}" for piece in refused[:1]]
+        return "; ".join(texts)
 
 
 def main() -> None:
@@ -520,7 +549,7 @@ def main() -> None:
     )
     findings = Findings(module.params, CONTROLS, module.check_mode)
     changes = Changes.of(module)
-    logging = LoginLogging(module.params, findings, changes)
+    logging = LoginLogging(module.params, findings, changes, module.run_command)
     logging.run()
     changes.exit(module, dc_findings=findings.results, restart_pending=sorted(logging.restart_pending))
 

@@ -14,6 +14,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes im
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Findings
 from ansible_collections.atlassian_dc.hardening.plugins.modules.login_logging import CONTROLS, LoginLogging
 from unit.login_logging.log_files import content
+from unit.service_user.unit_host import JAVA_STATUS, NOTHING
 
 BOOT = 1_700_000_000
 """When the host was started."""
@@ -48,6 +49,7 @@ class LoginHost:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.slept: list[float] = []
+        self.runs_in = "example.service"
         self.instance: dict[str, Any] = {
             "name": "wiki",
             "product": "example",
@@ -77,6 +79,18 @@ class LoginHost:
         self.instance["pid"] = 70
         (self.root / "proc/70").mkdir(exist_ok=True)
         ticks = int((at - BOOT) * os.sysconf("SC_CLK_TCK"))
+        values = {
+            "umask": "0027",
+            "uid": 1,
+            "gid": 1,
+            "groups": "",
+            "capabilities": NOTHING,
+            "confined": True,
+            "seccomp": 2,
+        }
+        (self.root / "proc/70/status").write_text(JAVA_STATUS.format(**values))
+        (self.root / "proc/70/cgroup").write_text(f"0::/system.slice/{self.runs_in}\n")
+        (self.root / "proc/70/mountinfo").write_text("")
         (self.root / "proc/70/stat").write_text(f"70 (java) S 1 {'0 ' * 17}{ticks} 0\n")
 
     def audited(self, *entries: tuple[str, float]) -> Path:
@@ -93,6 +107,10 @@ class LoginHost:
         path.write_text("".join(lines))
         return path
 
+    def run(self, _command: list[str], **_more: Any) -> tuple[int, str, str]:
+        """Answer as ``systemctl show`` does."""
+        return 0, "Id=example.service\nLoadState=loaded\nActiveState=active\nSubState=running\n", ""
+
     def judge(
         self, *sources: dict[str, Any], check_mode: bool = False, **params: Any
     ) -> tuple[dict[str, Any], LoginLogging]:
@@ -100,7 +118,8 @@ class LoginHost:
         values = {"instances": [self.instance], "sources": {"example": list(sources)}, **params}
         findings = Findings(values, CONTROLS, check_mode)
         changes = Changes(check_mode)
-        logging = LoginLogging(values, findings, changes, str(self.root), now=lambda: NOW, sleep=self.slept.append)
+        root, sleep = str(self.root), self.slept.append
+        logging = LoginLogging(values, findings, changes, self.run, root, now=lambda: NOW, sleep=sleep)
         logging.run()
         assert len(findings.results) == 1
         return findings.results[0], logging

@@ -88,14 +88,29 @@ def test_what_may_not_be_put_right_is_only_judged(host: LoginHost) -> None:
     assert path.read_text() == content("log4j2_properties")
 
 
-def test_a_product_without_a_unit_is_left_to_be_restarted_by_hand(host: LoginHost) -> None:
+@pytest.mark.parametrize("runs_in", ["no unit", "session-1.scope"])
+def test_a_product_its_unit_has_not_started_is_left_to_be_restarted_by_hand(host: LoginHost, runs_in: str) -> None:
     host.configured()
+    host.runs_in = runs_in
     host.started()
-    host.instance["unit"] = None
+    if runs_in == "no unit":
+        host.instance["unit"] = None
     finding, logging = host.judge(source(logger()))
     assert outcome(finding) == ("fail", None)
     assert finding["reason"].endswith("restart the product the way you start it, for it runs in no unit")
     assert logging.restart_pending == []
+
+
+def test_a_product_that_finds_no_space_is_not_restarted(host: LoginHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = host.configured()
+    host.started()
+    monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result((4096, 4096, 100, 0, 0, 9, 9, 9, 0, 255)))
+    finding, logging = host.judge(source(logger()))
+    assert outcome(finding) == ("fail", None)
+    assert finding["reason"].endswith("the product is not restarted, because a file system it writes to is full")
+    assert finding["evidence"][-1]["what"].startswith("file system of /")
+    assert logging.restart_pending == []
+    assert path.read_text() == content("log4j2_properties", "DEBUG")
 
 
 def test_two_loggers_of_one_file_are_put_right_by_one_change(host: LoginHost) -> None:
