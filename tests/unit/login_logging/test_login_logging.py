@@ -200,11 +200,12 @@ def test_a_file_that_tells_nothing_leaves_the_control_unchecked(host: LoginHost,
     elif kind == "unknown home":
         host.instance["install_dir"] = None
     finding, _logging = host.judge(source(logger()))
+    refused = "a \\u escape is not followed by four hexadecimal digits"
     words = {
         "missing": "there is no log configuration (/opt/example/conf/log4j2.properties)",
         "folder": "/opt/example/conf/log4j2.properties: Is a directory",
         "pipe": "/opt/example/conf/log4j2.properties: not a regular file",
-        "broken": "/opt/example/conf/log4j2.properties: line 1: malformed \\u escape",
+        "broken": f"/opt/example/conf/log4j2.properties: line 1: {refused}",
         "unknown home": "there is no log configuration (conf/log4j2.properties)",
     }
     assert (finding["status"], finding["reason"]) == ("not_checked", words[kind])
