@@ -280,7 +280,7 @@ class LogConfiguration(ABC):
                 return "not set", where, ""
             level = self.expand(logger.level)
             if level is None:
-                return logger.level, where, f"line {logger.line}: the level {logger.level} holds a variable"
+                return logger.level, where, f"line {logger.line}: the level holds a variable"
             return level.strip().upper(), where, ""
         return "not set", "no logger sets it", ""
 
@@ -290,7 +290,7 @@ class LogConfiguration(ABC):
         for kind, threshold in filters:
             known = None if threshold is None else self.expand(threshold)
             if known is None:
-                unknown = f"a filter decides what is written ({kind})"
+                unknown = f"a filter decides what is written ({kind[:60]})"
             elif not writes(known, level):
                 return ""
         return unknown

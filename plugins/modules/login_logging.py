@@ -121,7 +121,15 @@ CLUSTER_PROOF_AGE = 86400
 LONGEST_WAIT = 30
 """Longest wait, in seconds, for a running product to read a changed file again by itself."""
 
+MAX_SHOWN = 5
+"""Most files of a logger that are named."""
+
 RunCommand = Callable[..., "tuple[int, str, str]"]
+
+
+def shown(text: str) -> str:
+    """Return a word of a file, cut to what a report can hold: it may be anything."""
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 class LogFile:
@@ -174,7 +182,7 @@ class LogFile:
 
         """
         owner = (self.info.st_uid, self.info.st_gid)
-        changes.write_file(self.real, self.wanted, stat.S_IMODE(self.info.st_mode), owner)
+        changes.write_file(self.real, self.wanted, stat.S_IMODE(self.info.st_mode), owner, changed_lines=True)
 
 
 @dataclass
@@ -326,16 +334,17 @@ class _Instance:
         if isinstance(found, str):
             return Part(None, found)
         writing = found.configuration.judge(wanted)
-        what = f"logger {wanted.logger} is at {writing.level}"
+        level = shown(writing.level)
+        what = f"logger {wanted.logger} is at {level}"
         if writing.right:
             return Part(True, file=found)
         if writing.doubt:
             return Part(None, f"{found.path}: {writing.doubt}")
         if writing.enough:
             what = f"logger {wanted.logger} does not write to it"
-        reached = ", ".join(writing.files) or "no file"
+        reached = ", ".join(map(shown, writing.files[:MAX_SHOWN])) or "no file"
         expected = f"{wanted.level} or more detailed, to {log}"
-        actual = f"{writing.level} ({writing.level_from}), to {reached}"
+        actual = f"{level} ({writing.level_from}), to {reached}"
         return Part(False, what, [evidence(f"{found.path}: logger {wanted.logger}", expected, actual)], found, wanted)
 
     def _file(self, tree: str, files: list[dict[str, str]]) -> LogFile | str:

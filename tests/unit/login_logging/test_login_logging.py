@@ -70,6 +70,28 @@ def test_a_product_that_runs_is_put_right_and_waits_for_its_restart(host: LoginH
     assert outcome(host.judge(source(logger(form)))[0]) == ("pass", None)
 
 
+def test_nothing_of_the_file_but_what_changes_is_shown(host: LoginHost) -> None:
+    secrets = "appender.mail.password = hunter2\n"
+    path = host.configured(text=secrets + content("log4j2_properties") + "loggers = login\n" + secrets)
+    deeper = {**logger(), "name": "org.example"}
+    _finding, logging = host.judge(source(logger()), source(deeper, name="deeper"), check_mode=True)
+    (diff,) = logging.changes.diff
+    assert diff["before"] == "logger.login.level = INFO\nloggers = login\n"
+    assert diff["after"].startswith("logger.login.level = DEBUG\nloggers = login, ")
+    assert "hunter2" not in str(logging.changes.result())
+    long = content("log4j2_xml").replace("\n", "")
+    path = host.configured("log4j2_xml", long)
+    _finding, logging = host.judge(source(logger("log4j2_xml")))
+    (diff,) = logging.changes.diff
+    assert (diff["before"], diff["after"]) == (f"({len(long)} bytes)\n", f"({len(path.read_bytes())} bytes)\n")
+
+
+def test_a_level_that_is_none_is_cut(host: LoginHost) -> None:
+    host.configured(text=content("log4j2_properties", "x" * 100_000))
+    finding, _logging = host.judge(source(logger()), check_mode=True)
+    assert len(str(finding)) < 2000
+
+
 def test_a_product_that_does_not_run_is_put_right_at_once(host: LoginHost) -> None:
     path = host.configured()
     finding, logging = host.judge(source(logger()))
