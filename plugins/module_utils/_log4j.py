@@ -39,6 +39,9 @@ LEVELS = ("OFF", "FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE", "ALL")
 ROOT = ""
 """Name of the logger above all others."""
 
+PASSING_ON = ("async", "rewrite")
+"""Appenders that pass every message on to others, in small letters; what else does may pass on some only."""
+
 FILE_KEYS = ("file", "filename", "logfilename")
 """What the settings of an appender that name its file are called, in small letters."""
 
@@ -90,12 +93,13 @@ class Logger:
 
 @dataclass
 class Appender:
-    """An appender as it is configured: its class or type, the files it names, and what it lets pass."""
+    """An appender as it is configured: class or type, files it names, what it lets pass, and to which others."""
 
     name: str
     kind: str = ""
     files: list[str] = field(default_factory=list)
     filters: list[tuple[str, str | None]] = field(default_factory=list)
+    refs: list[Ref] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,8 @@ class LogConfiguration(ABC):
         self.filters: list[tuple[str, str | None]] = []
         self.doubts: list[str] = []
         """What decides about logging and is not looked at."""
+        self.twice: dict[str, int] = {}
+        """Loggers that are configured twice, and in which line."""
         self.monitor_interval = 0
         """After how many seconds the product reads a changed file again; 0 when it does not."""
         self._read()
@@ -239,35 +245,56 @@ class LogConfiguration(ABC):
         """Return what a logger does, compared with what is wanted of it."""
         level, level_from, doubt = self._level(wanted.logger)
         enough = None if doubt else writes(level, wanted.level)
-        reached: list[Appender] = []
+        reached: dict[str, Appender] = {}
         blocked: list[str] = []
         for name in parents(wanted.logger):
             logger = self.loggers.get(name)
-            if logger is None:
-                continue
-            refs = [ref for ref in logger.refs if ref.level is None or writes(ref.level, wanted.level)]
-            for ref in refs:
-                appender = self.appenders.get(ref.appender)
-                if appender is None:
-                    continue
-                why = self._held_back([*self.filters, *logger.filters, *appender.filters], wanted.level)
-                if why is None:
-                    reached.append(appender)
-                elif why and self._writes_to(appender, wanted):
-                    blocked.append(why)
-            if not logger.additive:
-                break
-        to_log = [self._writes_to(appender, wanted) for appender in reached]
+            if logger is not None:
+                self._follow(logger.refs, [*self.filters, *logger.filters], wanted, reached, blocked)
+                if not logger.additive:
+                    break
+        to_log = [self._writes_to(appender, wanted) for appender in reached.values()]
         reaches: bool | None = any(to_log)
         if not reaches and None in to_log:
             reaches, doubt = None, doubt or "the name of a log file holds a variable"
         if not reaches and blocked:
             reaches, doubt = None, doubt or blocked[0]
-        if self.doubts:
+        again = [
+            f"line {self.twice[name]}: logger {name[:60] or 'root'} is configured twice"
+            for name in parents(wanted.logger)
+            if name in self.twice
+        ]
+        if self.doubts or again:
             # Whatever is right here may be overruled elsewhere, and what is wrong put right.
-            doubt, enough, reaches = self.doubts[0], None, None
-        files = tuple(dict.fromkeys(file for appender in reached for file in self._files(appender, wanted)))
+            doubt, enough, reaches = [*self.doubts, *again][0], None, None
+        files = tuple(dict.fromkeys(file for appender in reached.values() for file in self._files(appender, wanted)))
         return Writing(level, level_from, enough, reaches, files, doubt)
+
+    def _follow(
+        self,
+        refs: Iterable[Ref],
+        filters: list[tuple[str, str | None]],
+        wanted: Wanted,
+        reached: dict[str, Appender],
+        blocked: list[str],
+    ) -> None:
+        """Add the appenders that a message reaches by some references, and why nobody can tell of others."""
+        for ref in refs:
+            appender = self.appenders.get(ref.appender)
+            if (
+                appender is None
+                or appender.name in reached
+                or not (ref.level is None or writes(ref.level, wanted.level))
+            ):
+                continue
+            why = self._held_back([*filters, *appender.filters], wanted.level)
+            if why is None and appender.refs and appender.kind.lower() not in PASSING_ON:
+                why = f"appender {appender.name[:60]} passes on what it decides"
+            if why is None:
+                reached[appender.name] = appender
+                self._follow(appender.refs, filters, wanted, reached, blocked)
+            elif why and (appender.refs or self._writes_to(appender, wanted)):
+                blocked.append(why)
 
     def _level(self, name: str) -> tuple[str, str, str]:
         """Return the level in force, in words where it is set, and why nobody can tell it."""
@@ -513,7 +540,7 @@ class Log4j2Properties(_PropertiesConfiguration):
         for identifier, settings in self._listed("loggers", groups["logger"]):
             name = settings["name"].value.strip() if "name" in settings else ""
             if name in self.ids:
-                self.doubts.append(f"line {settings['name'].line}: logger {name} is configured twice")
+                self.twice[name] = settings["name"].line
             if name:
                 self.ids[name] = identifier
                 self._logger(name, settings)
@@ -538,10 +565,7 @@ class Log4j2Properties(_PropertiesConfiguration):
         level, refs = self._words(texts.get("", ""))
         logger = Logger(name, line, texts.get("level", level), refs=[Ref(word) for word in refs])
         logger.additive = texts.get("additivity", "true").lower() != "false"
-        for key, value in texts.items():
-            match = re.fullmatch(r"appenderRef\.([^.]+)\.ref", key)
-            if match:
-                logger.refs.append(Ref(value, texts.get(f"appenderRef.{match[1]}.level")))
+        logger.refs += self._refs(texts)
         logger.filters = self._filters(texts)
         self.loggers[name] = logger
 
@@ -549,15 +573,26 @@ class Log4j2Properties(_PropertiesConfiguration):
         appender = Appender(texts.get("name", ""), texts.get("type", ""))
         appender.files = [value for key, value in texts.items() if key.lower() in FILE_KEYS]
         appender.filters = self._filters(texts)
+        appender.refs = self._refs(texts)
         self.appenders[appender.name] = appender
+
+    @staticmethod
+    def _refs(texts: dict[str, str]) -> list[Ref]:
+        found = []
+        for key, value in texts.items():
+            match = re.fullmatch(r"(appenderRef\.[^.]+)\.ref", key)
+            if match:
+                found.append(Ref(value, texts.get(f"{match[1]}.level")))
+        return found
 
     @staticmethod
     def _filters(texts: dict[str, str]) -> list[tuple[str, str | None]]:
         found = []
         for key, kind in texts.items():
-            match = re.fullmatch(r"filter\.([^.]+)\.type", key)
+            # Those of references too: what they hold back is not told apart by reference.
+            match = re.fullmatch(r"((?:appenderRef\.[^.]+\.)?filter\.[^.]+)\.type", key)
             if match:
-                settings = {name: texts.get(f"filter.{match[1]}.{name}") for name in ("level", "onMatch", "onMismatch")}
+                settings = {name: texts.get(f"{match[1]}.{name}") for name in ("level", "onMatch", "onMismatch")}
                 found.append(_threshold(kind, settings))
         return found
 
@@ -768,10 +803,10 @@ class Log4j2Xml(LogConfiguration):
             level, words = head.strip() or None, [word.strip() for word in rest if word.strip()]
         logger = Logger(name, node.line, node.get("level") or level, refs=[Ref(word) for word in words])
         logger.additive = (node.get("additivity") or "true").strip().lower() != "false"
-        logger.refs += [
-            Ref(ref.get("ref") or "", ref.get("level")) for ref in node.named("appenderref", "appender-ref")
-        ]
+        logger.refs += self._refs(node)
         logger.filters = self._filters(node)
+        if name in self.loggers:
+            self.twice[name] = node.line
         self.loggers[name] = logger
         self.nodes[name] = node
 
@@ -780,11 +815,18 @@ class Log4j2Xml(LogConfiguration):
         appender = Appender(node.get("name") or "", kind or "")
         appender.files = [value for key in FILE_KEYS for value in [node.get(key)] if value]
         appender.filters = self._filters(node)
+        appender.refs = self._refs(node)
         self.appenders[appender.name] = appender
 
     @staticmethod
+    def _refs(node: Node) -> list[Ref]:
+        return [Ref(ref.get("ref") or "", ref.get("level")) for ref in node.named("appenderref", "appender-ref")]
+
+    @staticmethod
     def _filters(node: Node) -> list[tuple[str, str | None]]:
-        inner = [*node.children, *(item for group in node.named("filters") for item in group.children)]
+        # Those of references too: what they hold back is not told apart by reference.
+        groups = node.named("filters", "appenderref", "appender-ref")
+        inner = [*node.children, *(item for group in groups for item in group.children)]
         return [
             _threshold(
                 "ThresholdFilter" if item.tag == "thresholdfilter" else item.tag,

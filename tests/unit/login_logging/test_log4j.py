@@ -173,6 +173,37 @@ def test_another_filter_makes_it_unknown(form: str) -> None:
         read(form, text).put_right(LOGIN)
 
 
+def passed_on(form: str, kind: str) -> str:
+    """Return a configuration in which the logger reaches its log through another appender."""
+    text = content(form, "DEBUG", "between")
+    if form == "log4j2_properties":
+        added = {"type": kind, "name": "between", "appenderRef.x.ref": "securitylog"}
+        return text + "".join(f"appender.between.{key} = {value}\n" for key, value in added.items())
+    between = f'<{kind} name="between"><AppenderRef ref="securitylog"/><AppenderRef ref="between"/></{kind}>'
+    return text.replace("</Appenders>", f"{between}</Appenders>")
+
+
+@pytest.mark.parametrize("form", ["log4j2_properties", "log4j2_xml"])
+def test_what_passes_messages_on_is_followed(form: str) -> None:
+    # Else the log would get a reference of its own, and each line twice.
+    assert changed(form, passed_on(form, "Async")) == ([], [])
+    found = judge(form, passed_on(form, "Failover"))
+    assert (found.reaches, found.doubt) == (None, "appender between passes on what it decides")
+
+
+@pytest.mark.parametrize("form", ["log4j2_properties", "log4j2_xml"])
+def test_a_filter_of_a_reference_is_seen(form: str) -> None:
+    text = content(form, "DEBUG")
+    for kind, reaches in [("ThresholdFilter", False), ("RegexFilter", None)]:
+        if form == "log4j2_properties":
+            start = "logger.login.appenderRef.one"
+            added = f"{start}.filter.f.type = {kind}\n{start}.filter.f.level = INFO\n"
+            assert judge(form, text + added).reaches is reaches
+        else:
+            inner = f'<AppenderRef ref="securitylog"><{kind} level="INFO"/></AppenderRef>'
+            assert judge(form, text.replace('<AppenderRef ref="securitylog"/>', inner)).reaches is reaches
+
+
 VARIABLE = {"log4j_properties": "${level}", "log4j2_properties": "${sys:level}", "log4j2_xml": "${sys:level}"}
 
 
@@ -308,11 +339,15 @@ def test_a_logger_of_log4j_2_without_a_level_gets_one() -> None:
     assert changed("log4j2_properties", text) == ([], ["logger.login.level = DEBUG\n"])
 
 
-def test_a_logger_of_log4j_2_that_is_there_twice_makes_it_unknown() -> None:
+@pytest.mark.parametrize("form", ["log4j2_properties", "log4j2_xml"])
+def test_a_logger_of_log4j_2_that_is_there_twice_makes_it_unknown(form: str) -> None:
     text = content("log4j2_properties") + "logger.again.name = com.example.login\nlogger.again.level = ALL\n"
-    found = judge("log4j2_properties", text)
+    if form == "log4j2_xml":
+        text = content(form).replace("<Loggers>", '<Loggers><Logger name="com.example.login" level="ALL"/>')
+    found = judge(form, text)
     assert found.enough is None
     assert found.doubt.endswith("logger com.example.login is configured twice")
+    assert judge(form, text, Wanted("com.example.other", "WARN", "product.log")).right
 
 
 @pytest.mark.parametrize(
