@@ -74,7 +74,7 @@ def parse_entries(text: str) -> tuple[list[Property], bool]:
             raw = match.group() if match else ""
             content = raw.rstrip("\r\n")
             stripped = content.lstrip(" \t\f")
-            comment = not line.starts and stripped[:1] in ("#", "!")
+            comment = not line.length and stripped[:1] in ("#", "!")
             continued = not comment and (len(stripped) - len(stripped.rstrip("\\"))) % 2 == 1
             line.end = index + len(content)
             if not comment:
