@@ -76,7 +76,7 @@ options:
     type: list
     elements: str
   results:
-    description: With V(tell), what V(proxy) has returned for each proxy.
+    description: With V(tell), what V(key) has returned, and V(proxy) for each proxy.
     type: list
     elements: dict
     default: []
@@ -115,7 +115,7 @@ EXAMPLES = r"""
   atlassian_dc.hardening.fail2ban_relay:
     phase: tell
     instances: "{{ ansible_facts.atlassian_dc.instances }}"
-    results: "{{ relay_proxies.results }}"
+    results: "{{ [relay_key] + relay_proxies.results }}"
   tags: [DC-BRU-01]
 """
 
@@ -376,10 +376,13 @@ class RelayHost:
         texts = [read_text(self._real(path)) for path in (relay.SSH_CONFIG, relay.KNOWN_HOSTS)]
         proxies: list[Proxy] = []
         for result in self.params["results"]:
-            host = result["proxy"]
-            self.evidence += [{**piece, "what": f"{host}: {piece['what']}"} for piece in result["evidence"]]
+            host = result.get("proxy")
+            where = f"{host}: " if host else ""
+            self.evidence += [{**piece, "what": f"{where}{piece['what']}"} for piece in result["evidence"]]
             for why in result["refused"]:
-                self._refuse(f"{host}: {why}")
+                self._refuse(f"{where}{why}")
+            if not host:
+                continue
             name = relay.safe_name(host)
             if result.get("port") and result.get("address"):
                 keys = tuple(relay.public_key(key) for key in result["host_keys"])
@@ -409,7 +412,7 @@ class RelayHost:
     def _judge(self) -> None:
         first = self.refused[0] if self.refused else self.evidence[0]["what"] if self.evidence else ""
         proof = self.evidence or [evidence("the relay of bans", "as it should be", why) for why in self.refused]
-        hosts = ", ".join(result["proxy"] for result in self.params["results"])
+        hosts = ", ".join(result["proxy"] for result in self.params["results"] if result.get("proxy"))
         more = f" and {len(self.refused) - 1} more" if len(self.refused) > 1 else ""
         reason = f"bans have to be told to {hosts}, in front of this host: {first}{more}"
         for instance in self.params["instances"]:
@@ -563,7 +566,7 @@ class RelayHost:
             return ""
         with tempfile.TemporaryDirectory(prefix="atlassian-dc-relay-") as scratch:
             copy = os.path.join(scratch, "fail2ban")
-            shutil.copytree(self._real(relay.FAIL2BAN), copy, symlinks=True)
+            shutil.copytree(self._real(relay.FAIL2BAN), copy, ignore_dangling_symlinks=True)
             for path, text in files.items():
                 target = copy + path[len(relay.FAIL2BAN) :]
                 if text is not None:

@@ -661,6 +661,14 @@ def test_a_host_that_is_heard_is_fixed_and_then_passes(host: Host) -> None:
     assert host.commands[-1][-2:] == ["proxy1", "check"]
 
 
+def test_what_the_key_needs_is_part_of_it(host: Host) -> None:
+    key, _changes = host.run("key", check_mode=True)
+    result, _changes = host.run("tell", check_mode=True, results=[key, FINE])
+    evidence = [piece["what"] for piece in result["dc_findings"][0]["evidence"]]
+    assert evidence[:3] == [relay.TELL, "/etc/fail2ban/action.d/atlassian-dc-relay.conf", relay.KEY]
+    assert result["dc_findings"][0]["reason"].startswith("bans have to be told to proxy1, in front of this host: ")
+
+
 def test_a_proxy_without_an_answer_is_a_failure(host: Host) -> None:
     host.run("tell", results=[FINE])
     host.answer = (255, "", "ssh: connect to host 192.0.2.80 port 22: Connection timed out\n")
