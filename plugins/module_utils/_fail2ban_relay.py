@@ -83,7 +83,7 @@ class Proxy:
 class Bans:
     """How long a proxy bans, and whom never."""
 
-    ports: tuple[str, ...]
+    ports: tuple[int, ...]
     ban_time: int
     max_ban_time: int
     ignore: tuple[str, ...]
@@ -132,6 +132,25 @@ def single_address(text: str) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError as exc:
         raise RelayError(str(exc)) from exc
+
+
+def networks(elements: Iterable[str]) -> tuple[str, ...]:
+    """Return networks in their usual form.
+
+    Raises:
+        RelayError: one of them is none, or is everybody.
+
+    """
+    found = []
+    for element in elements:
+        try:
+            network = ipaddress.ip_network(element, strict=False)
+        except ValueError as exc:
+            raise RelayError(f"who is never banned cannot be told to fail2ban: {exc}") from exc
+        if network.prefixlen == 0:
+            raise RelayError(f"{network} is never banned: nobody could ever be banned")
+        found.append(str(network))
+    return tuple(dict.fromkeys(found))
 
 
 def source(host: str, key: str, addresses: Iterable[str]) -> Source:
@@ -384,7 +403,7 @@ bantime.maxtime = {bans.max_ban_time}
 bantime.rndtime = 0
 ignoreself = true
 ignoreip = {" ".join(dict.fromkeys((*NEVER, *bans.ignore)))}
-action = nftables[type=multiport, port="{",".join(bans.ports)}", protocol=tcp]
+action = nftables[type=multiport, port="{",".join(map(str, bans.ports))}", protocol=tcp]
 
 [{unban_jail_name(name)}]
 {common}filter = {FILTER}[word=unban, source="{pattern}"]

@@ -53,8 +53,8 @@ options:
   ports:
     description: With V(proxy), the ports that are closed to a banned address.
     type: list
-    elements: str
-    default: ["80", "443"]
+    elements: int
+    default: [80, 443]
   ban_time:
     description: With V(proxy), for how many seconds an address is banned the first time.
     type: int
@@ -394,7 +394,8 @@ class RelayHost:
         differs = self._file(relay.KNOWN_HOSTS, relay.render_known_hosts(proxies))
         differs |= self._file(relay.SSH_CONFIG, relay.render_ssh_config(proxies))
         # Before all is in place nobody can say what the answer will be.
-        if not (self.findings.check_mode and (differs or self.evidence)):
+        written = self.findings.enforces(CONTROL) and not self.findings.check_mode
+        if written or not (differs or self.evidence):
             for proxy in proxies:
                 self._ask_for_an_answer(proxy)
 
@@ -425,6 +426,9 @@ class RelayHost:
         if self.params["key"] is None and self.findings.enforces(CONTROL) and not self.changes.check_mode:
             raise RelayError(f"{self.params['source']} has no key to be let in with")
         entry = relay.source(self.params["source"], self.params["key"] or NO_KEY_YET, self.params["addresses"])
+        longest = max(self.params["ban_time"], self.params["max_ban_time"])
+        ignore = relay.networks(self.params["ignore"])
+        bans = relay.Bans(tuple(self.params["ports"]), self.params["ban_time"], longest, ignore)
         self._look_at_ssh(entry)
         self._look_at_ports()
         self._look_at_fail2ban()
@@ -435,8 +439,7 @@ class RelayHost:
         if missing and self.findings.enforces(CONTROL) and not self.changes.check_mode:
             self._look_at_fail2ban()
         uid = self._account()
-        self._bans(entry, uid)
-        self._folder(relay.FOLDER)
+        self._bans(entry, uid, bans)
         self._file(relay.RECEIVE, relay.RECEIVE_SCRIPT, 0o755)
         text = read_text(self._real(relay.AUTHORIZED_KEYS))
         self._file(relay.AUTHORIZED_KEYS, relay.render_authorized_keys(text, entry, self.params["inventory"]))
@@ -451,8 +454,15 @@ class RelayHost:
         """Find port and keys of the SSH server; refuse where it would not let the account in."""
         sshd = self._real(SSHD)
         found: dict[str, list[str]] = {}
+        proc = "/proc" if self.root == "/" else self._real("/proc")
+        connection = connection_in_use(proc)
+        self.sockets = read_sockets(proc, self.run_command)
+        ports = [connection.port] if connection else ssh_ports(self.sockets, None)
+        if not ports:
+            raise RelayError("no SSH server is found there")
         for address in entry.addresses:
             match = f"user={relay.ACCOUNT},host={address},addr={address}"
+            match += f",laddr={self.params['address']},lport={ports[0]}"
             code, out, err = self._ask(sshd, "-T", "-C", match)
             if code != 0:
                 raise RelayError(f"sshd -T does not tell how it is set up: {words(out, err)}")
@@ -465,12 +475,8 @@ class RelayHost:
         for path in found.get("hostkey", ()):
             text = read_text(self._real(f"{path}.pub")).strip()
             keys += [relay.public_key(text)] if text else []
-        proc = "/proc" if self.root == "/" else self._real("/proc")
-        connection = connection_in_use(proc)
-        self.sockets = read_sockets(proc, self.run_command)
-        ports = [connection.port] if connection else ssh_ports(self.sockets, None)
-        if not ports or not keys:
-            raise RelayError("no SSH server is found there, or none with a key")
+        if not keys:
+            raise RelayError("the SSH server there has no key that is known")
         self.result.update(port=ports[0], host_keys=keys)
         if self.refused:
             raise RelayError(self.refused[0])
@@ -486,9 +492,9 @@ class RelayHost:
 
     def _look_at_ports(self) -> None:
         ports = self.params["ports"]
-        served = {str(item.port) for item in self.sockets.listeners if item.protocol == "tcp"}
+        served = {item.port for item in self.sockets.listeners if item.protocol == "tcp"}
         if not served & set(ports):
-            what = f"tcp {', '.join(ports)} (atlassian_dc_fail2ban_relay_ports)"
+            what = f"tcp {', '.join(map(str, ports))} (atlassian_dc_fail2ban_relay_ports)"
             self.evidence.append(evidence(what, "ports of the proxy", "nothing listens there"))
             self._refuse(f"nothing listens on {what}")
 
@@ -578,17 +584,14 @@ class RelayHost:
             code, out, err = self._ask("fail2ban-client", "-c", copy, "-t")
         return "" if code == 0 else words(out, err).replace(copy, relay.FAIL2BAN)
 
-    def _bans(self, entry: relay.Source, uid: int | None) -> None:
+    def _bans(self, entry: relay.Source, uid: int | None, bans: relay.Bans) -> None:
         """Have the jails for a source, and fail2ban running with them."""
-        ports, times = tuple(self.params["ports"]), (self.params["ban_time"], self.params["max_ban_time"])
         files: dict[str, str | None] = {
             f"{relay.FAIL2BAN}/filter.d/{relay.FILTER}.conf": relay.render_filter(),
             f"{relay.FAIL2BAN}/action.d/{relay.UNBAN_ACTION}.conf": relay.render_unban_action(),
-            relay.jail_path(entry.name): relay.render_jails(
-                entry.name, uid, relay.Bans(ports, *times, tuple(self.params["ignore"]))
-            ),
+            relay.jail_path(entry.name): relay.render_jails(entry.name, uid, bans),
             relay.SSHD_JAIL: relay.render_sshd_jail() if self.sshd_jail else None,
-            **self._purge(),
+            relay.PURGE: self._purge(bans.max_ban_time),
             **self._gone(),
         }
         said = self._tried(files)
@@ -610,9 +613,8 @@ class RelayHost:
     def _removing(self, path: str) -> Callable[[], object]:
         return lambda: self.changes.remove_file(self._real(path))
 
-    def _purge(self) -> dict[str, str | None]:
-        """Return the file that has fail2ban remember bans long enough, where those of others do not."""
-        longest = self.params["max_ban_time"]
+    def _purge(self, longest: int) -> str | None:
+        """Return what has fail2ban remember bans long enough; None where a file of the role does already."""
         folder = f"{relay.FAIL2BAN}/fail2ban.d"
         try:
             names = [name for name in os.listdir(self._real(folder)) if name.startswith("zz-atlassian-dc-")]
@@ -622,10 +624,9 @@ class RelayHost:
         for name in names:
             found = re.search(r"^dbpurgeage\s*=\s*(\d+)\s*$", read_text(self._real(f"{folder}/{name}")), re.MULTILINE)
             set_to[f"{folder}/{name}"] = int(found.group(1)) if found else 0
-        ours = set_to.pop(relay.PURGE, 0)
-        if max(set_to.values(), default=0) >= max(longest, ours):
-            return {relay.PURGE: None}
-        return {relay.PURGE: relay.render_purge(max(longest, ours))}
+        # Other sources may ban for longer.
+        longest = max(longest, set_to.pop(relay.PURGE, 0))
+        return None if max(set_to.values(), default=0) >= longest else relay.render_purge(longest)
 
     def _gone(self) -> dict[str, str | None]:
         """Return the files with jails for hosts that are in the inventory no more."""
@@ -685,7 +686,7 @@ def main() -> None:
             "address": {"type": "str"},
             "key": {"type": "str", "no_log": False},
             "addresses": {**texts, "default": []},
-            "ports": {**texts, "default": ["80", "443"]},
+            "ports": {"type": "list", "elements": "int", "default": [80, 443]},
             "ban_time": {"type": "int", "default": 3600},
             "max_ban_time": {"type": "int", "default": 604800},
             "ignore": {**texts, "default": []},

@@ -27,7 +27,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.modules.fail2ban_relay i
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8n9qtfHcK1dDLbiTz8cmkbLBzPTwOqGFlxQCkTw1fR"
 OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEv5cwrLl2Ufa1bHoJ6xUY7Bc1wWkR9oU1FmGxQz0aBc"
-BANS = Bans(("80", "443"), 3600, 604800, ("192.0.2.0/26", "2001:db8::/64"))
+BANS = Bans((80, 443), 3600, 604800, ("192.0.2.0/26", "2001:db8::/64"))
 JIRA = relay.source("jira1", KEY, ["192.0.2.10"])
 
 
@@ -461,7 +461,7 @@ class Host:
         values: dict[str, Any] = {
             **{"phase": phase, "instances": [{"name": "jira"}], "proxies": [], "results": [], "inventory": None},
             **{"source": "jira1", "proxy": "proxy1", "address": "192.0.2.80", "key": KEY, "addresses": ["192.0.2.10"]},
-            **{"ports": ["80", "443"], "ban_time": 3600, "max_ban_time": 604800, "ignore": ["192.0.2.0/26"]},
+            **{"ports": [80, 443], "ban_time": 3600, "max_ban_time": 604800, "ignore": ["192.0.2.0/26"]},
             **{"controls": [CONTROL], "enforce": [CONTROL] if enforce else []},
             **params,
         }
@@ -625,8 +625,20 @@ def test_a_locked_account_is_opened_to_its_key(host: Host) -> None:
     assert ["usermod", "--password", "*", relay.ACCOUNT] in host.commands
 
 
+@pytest.mark.parametrize("word", ["any", "192.0.2.0/33", "proxy1", "192.0.2.1 0.0.0.0/0", "::/0"])
+def test_who_is_never_banned_has_to_be_a_network(host: Host, word: str) -> None:
+    result, changes = host.run("proxy", ignore=["192.0.2.1", word])
+    assert word in result["refused"][0]
+    assert changes.count == 0
+
+
+def test_a_longest_ban_is_not_shorter_than_the_first(host: Host) -> None:
+    host.run("proxy", ban_time=7200, max_ban_time=60)
+    assert "bantime.maxtime = 7200\n" in host.read(relay.jail_path("jira1"))
+
+
 def test_ports_that_nothing_listens_on_are_told(host: Host) -> None:
-    result, _changes = host.run("proxy", ports=["8080"])
+    result, _changes = host.run("proxy", ports=[8080])
     assert result["refused"] == ["nothing listens on tcp 8080 (atlassian_dc_fail2ban_relay_ports)"]
 
 
@@ -681,6 +693,11 @@ def test_a_proxy_without_an_answer_is_a_failure(host: Host) -> None:
 def test_nobody_is_asked_before_what_is_predicted_is_there(host: Host) -> None:
     result, _changes = host.run("tell", check_mode=True, results=[FINE])
     assert [finding["status"] for finding in result["dc_findings"]] == ["fail"]
+    assert not any(argv[0] == "timeout" for argv in host.commands)
+
+
+def test_nobody_is_asked_where_nothing_may_be_put_in_place(host: Host) -> None:
+    host.run("tell", enforce=False, results=[FINE])
     assert not any(argv[0] == "timeout" for argv in host.commands)
 
 
