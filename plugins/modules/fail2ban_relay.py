@@ -175,6 +175,7 @@ import shutil
 import socket
 import stat
 import tempfile
+import time
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
@@ -209,6 +210,8 @@ CONTROL = "DC-BRU-01"
 PACKAGES = ("fail2ban", "python3-systemd", "nftables")
 """Of the same names wherever the collection is supported."""
 UNIT = "fail2ban.service"
+PATIENCE = 15
+"""Seconds that fail2ban may take until its jails run."""
 SSHD = "/usr/sbin/sshd"
 NO_KEY_YET = f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43}"
 """Stands in predictions for a key that only a real run makes."""
@@ -651,7 +654,9 @@ class RelayHost:
         if unit.get("ActiveState") != "active":
             state = unit.get("ActiveState") or "absent"
             self._drift(UNIT, "active", state, lambda: self._systemctl("start", state, "active", "stop"))
-        elif differs or not self._in_force(name):
+        elif not differs and self._in_force(name):
+            return
+        else:
             reload = ["fail2ban-client", "reload"]
             self._drift(
                 "fail2ban",
@@ -659,6 +664,16 @@ class RelayHost:
                 "the files before are in force",
                 lambda: self.changes.command(reload, UNIT, "configuration", "before", "as its files say"),
             )
+        if self.findings.enforces(CONTROL) and not self.changes.check_mode:
+            self._wait(name)
+
+    def _wait(self, name: str) -> None:
+        """See that fail2ban has come to run the jails for a source."""
+        end = time.monotonic() + PATIENCE
+        while not self._in_force(name):
+            if time.monotonic() > end:
+                raise RelayError(f"fail2ban does not run the jails for {name}; its log says why")
+            time.sleep(0.5)
 
     def _unit(self) -> dict[str, str]:
         return show_units(self.run_command, [UNIT], ["ActiveState", "UnitFileState"]).get(UNIT, {})

@@ -411,7 +411,8 @@ class Host:
         self.packages: set[str] = set()
         self.sshd = "hostkey /etc/ssh/ssh_host_ed25519_key\nauthorizedkeysfile .ssh/authorized_keys\n"
         self.refuses = ""
-        self.jails = ""
+        self.jails: list[str] = []
+        self.loads = True
         self.answer = (0, "", "")
         self.active = False
         for folder in ("etc/ssh", "proc/net", "usr/bin", "run"):
@@ -444,16 +445,26 @@ class Host:
         elif tool == "systemctl":
             state = "active" if self.active else "inactive"
             enabled = "enabled" if self.active else "disabled"
-            self.active |= words[0] == "start"
+            if words[0] == "start":
+                self.active = True
+                self.load()
             return 0, f"Id={words[-1]}\nActiveState={state}\nUnitFileState={enabled}\n", ""
         elif tool == "fail2ban-client":
             if words[0] == "-c":
                 broken = self.refuses and not (Path(words[1]) / "jail.d/zz-atlassian-dc-relay.local").exists()
                 return (255, "", f"ERROR {self.refuses}\n") if broken else (0, "", "")
-            return 0, f"`- Jail list:\t{self.jails}\n", ""
+            if words[0] == "reload":
+                self.load()
+            return 0, f"`- Jail list:\t{', '.join(self.jails)}\n", ""
         elif tool == "timeout":
             return self.answer
         return 0, "", ""
+
+    def load(self) -> None:
+        """Run the jails of all files."""
+        files = (self.root / "etc/fail2ban/jail.d").glob("*.local")
+        texts = [path.read_text(encoding="utf-8") for path in files if self.loads]
+        self.jails = [name for text in texts for name in re.findall(r"^\[(.+)\]$", text, re.MULTILINE)]
 
     def run(
         self, phase: str, check_mode: bool = False, enforce: bool = True, **params: Any
@@ -556,14 +567,12 @@ def test_a_proxy_is_set_up_as_predicted(host: Host) -> None:
     assert host.active
     useradd = next(argv for argv in host.commands if argv[0] == "useradd")
     assert useradd[useradd.index("--password") + 1] == "*"
-    host.jails = "sshd, atlassian-dc-relay-jira1, atlassian-dc-unban-jira1"
     again, nothing = host.run("proxy")
     assert (again["evidence"], nothing.count) == ([], 0)
 
 
 def test_a_second_source_is_added_and_loaded(host: Host) -> None:
     host.run("proxy")
-    host.jails = "atlassian-dc-relay-jira1, atlassian-dc-unban-jira1"
     _result, changes = host.run("proxy", source="jira2", key=OTHER, addresses=["192.0.2.11"])
     assert host.read(relay.AUTHORIZED_KEYS).count("restrict,") == 2
     # The first is what a rollback does last.
@@ -573,9 +582,18 @@ def test_a_second_source_is_added_and_loaded(host: Host) -> None:
 
 def test_jails_that_do_not_run_are_loaded(host: Host) -> None:
     host.run("proxy")
+    host.jails.remove("atlassian-dc-unban-jira1")
     result, changes = host.run("proxy")
     assert [piece["what"] for piece in result["evidence"]] == ["fail2ban"]
     assert predicted(changes) == [("fail2ban.service", "configuration")]
+
+
+def test_jails_that_do_not_come_up_are_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fail2ban_relay, "PATIENCE", 0)
+    host.loads = False
+    result, _changes = host.run("proxy")
+    assert result["refused"] == ["fail2ban does not run the jails for jira1; its log says why"]
+    assert not (host.root / relay.AUTHORIZED_KEYS[1:]).exists()
 
 
 def test_a_host_that_left_the_inventory_is_forgotten(host: Host) -> None:
