@@ -11,6 +11,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import Resolver
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import PROXY_HOSTS
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import product_data
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._selection import as_list
 
 
@@ -22,6 +23,9 @@ class ActionModule(ControlAction):
         arguments = super().module_arguments(task_vars)
         hosts, host = task_vars["hostvars"], task_vars["inventory_hostname"]
         resolver = Resolver(hosts)
+        # People log in to a product as a whole, not to a part of it.
+        whole = [item for item in arguments["instances"] if not product_data(item["product"]).get("part_of")]
+        arguments["instances"] = whole
         if arguments.get("phase") == "key":
             arguments["proxies"] = resolver.addresses(PROXY_HOSTS, as_list(arguments.get("proxies")))
         elif arguments.get("phase") == "proxy":
@@ -40,6 +44,8 @@ class ActionModule(ControlAction):
 
     def execute(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Run the module once; what goes wrong on a proxy becomes part of what is judged on the host."""
+        if not arguments["instances"]:
+            return {"changed": False, "skipped": True, "skip_reason": "nobody logs in to a product of this host"}
         if arguments.get("phase") != "proxy":
             return super().execute(arguments, task_vars)
         if self._unresolved:

@@ -194,6 +194,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings i
     evidence,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import (
+    Dnf,
     PackageManager,
     package_manager,
     words,
@@ -207,8 +208,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets im
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import show_units, text_or_none
 
 CONTROL = "DC-BRU-01"
-PACKAGES = ("fail2ban", "python3-systemd", "nftables")
-"""Of the same names wherever the collection is supported."""
+NEEDED = ("nftables", "python3-systemd")
+"""Packages with which fail2ban bans and reads the journal."""
 UNIT = "fail2ban.service"
 PATIENCE = 15
 """Seconds that fail2ban may take until its jails run."""
@@ -436,7 +437,9 @@ class RelayHost:
         self._look_at_ports()
         self._look_at_fail2ban()
         manager = package_manager(self.run_command)
-        missing = [name for name in PACKAGES if manager.state(name).version is None]
+        # A proxy need not be of the operating system of the host it is for.
+        packages = (*NEEDED, "fail2ban-server" if isinstance(manager, Dnf) else "fail2ban")
+        missing = [name for name in packages if manager.state(name).version is None]
         for name in missing:
             self._drift(f"package {name}", "installed", "absent", self._installing(manager, name))
         if missing and self.findings.enforces(CONTROL) and not self.changes.check_mode:

@@ -624,7 +624,7 @@ def test_the_broken_jail_of_the_distribution_is_helped(host: Host) -> None:
 
 
 def test_what_others_broke_is_reported_and_nothing_is_changed(host: Host) -> None:
-    host.packages = {*fail2ban_relay.PACKAGES}
+    host.packages = {*fail2ban_relay.NEEDED, "fail2ban"}
     host.write("etc/fail2ban/jail.conf", "")
     host.write("usr/bin/fail2ban-client", "")
     host.refuses = "Found no accessible config files for 'filter.d/mine'"
@@ -762,9 +762,9 @@ class Controller:
 
     def run(self, phase: str, limit: str | None = None, **args: Any) -> dict[str, Any]:
         name = "atlassian_dc.hardening.fail2ban_relay"
-        task: Any = SimpleNamespace(
-            args={"phase": phase, **args}, check_mode=True, resolved_action=name, tags=[], _role=None, action=name
-        )
+        args = {"phase": phase, "instances": [{"name": "jira", "product": "jira"}], **args}
+        named = {"resolved_action": name, "action": name}
+        task: Any = SimpleNamespace(args=args, check_mode=True, tags=[], _role=None, **named)
         action: Any = ActionModule.__new__(ActionModule)
         action._task = task
         addresses = {"jira1": "192.0.2.10", "proxy1": "192.0.2.80"}
@@ -788,6 +788,14 @@ def test_the_module_gets_addresses(controller: Controller) -> None:
     assert (asked["source"], asked["address"]) == ("jira1", "192.0.2.80")
     assert asked["ignore"] == ["198.51.100.0/24", "2001:db8::10", "192.0.2.10", "192.0.2.80"]
     assert asked["inventory"] == ["jira1", "proxy1"]
+
+
+def test_nothing_is_told_for_a_host_nobody_logs_in_to(controller: Controller) -> None:
+    agent, jira = {"name": "agent", "product": "bamboo_agent"}, {"name": "jira", "product": "jira"}
+    assert controller.run("key", instances=[agent])["skipped"]
+    assert controller.asked == []
+    controller.run("key", instances=[agent, jira])
+    assert controller.asked[0]["instances"] == [jira]
 
 
 def test_a_limited_run_does_not_know_the_inventory(controller: Controller) -> None:
