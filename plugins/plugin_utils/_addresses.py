@@ -25,13 +25,13 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_r
     parse_networks,
     parse_services,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import PROXY_HOSTS
 
 ADDRESS = "ansible_host"
 WORDS = (ANY, *GROUPS)
 """What means something else than a name where flows are declared."""
 
 CONFIRM_TIMEOUT = "atlassian_dc_firewall_confirm_timeout"
-PROXY_HOSTS = "atlassian_dc_proxy_hosts"
 NAMES = "_atlassian_dc_names"
 """The fact in which preflight leaves what it found out about names, so that all hosts of a run see the same."""
 
