@@ -71,7 +71,7 @@ def test_a_product_that_runs_is_put_right_and_waits_for_its_restart(host: LoginH
 
 
 def test_nothing_of_the_file_but_what_changes_is_shown(host: LoginHost) -> None:
-    secrets = "appender.mail.password = hunter2\n"
+    secrets = "appender.mail.type = SMTP\nappender.mail.name = mail\nappender.mail.smtpPassword = hunter2\n"
     path = host.configured(text=secrets + content("log4j2_properties") + "loggers = login\n" + secrets)
     deeper = {**logger(), "name": "org.example"}
     _finding, logging = host.judge(source(logger()), source(deeper, name="deeper"), check_mode=True)
