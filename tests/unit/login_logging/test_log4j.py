@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a logger writes by its configuration, and the smallest change of the file that makes it write more.
 
-Compared with Log4j 2.19 (1.x configurations through its bridge) on 2,400 random configurations: no message was said to be
-written that was not, and each that was put right was written.
+Compared with Log4j 2.19 (1.x through its bridge) on 2,400 random configurations: no message was said to be written that
+was not, and each that was put right was written.
 """
 
 from __future__ import annotations
