@@ -171,9 +171,6 @@ class LogConfiguration(ABC):
 
     """
 
-    inherits_level = False
-    """Whether a logger without a level has that of the one above it in every release."""
-
     def __init__(self, path: str, data: bytes, properties: Mapping[str, str]) -> None:
         if len(data) > MAX_SIZE:
             raise LogConfigError(f"{path}: larger than {MAX_SIZE >> 20} MiB")
@@ -300,10 +297,11 @@ class LogConfiguration(ABC):
         """Return the level in force, in words where it is set, and why nobody can tell it."""
         for parent in parents(name):
             logger = self.loggers.get(parent)
-            if logger is None or (logger.level is None and self.inherits_level and parent != ROOT):
+            if logger is None:
                 continue
             where = f"set by {parent or 'the root logger'}, line {logger.line}"
             if logger.level is None:
+                # Some releases take the level of the logger above, others ERROR.
                 return "not set", where, ""
             level = self.expand(logger.level)
             if level is None:
@@ -457,8 +455,6 @@ class _PropertiesConfiguration(LogConfiguration):
 class Log4jProperties(_PropertiesConfiguration):
     """A properties file of Log4j 1, which products with Log4j 2 may read too."""
 
-    inherits_level = True
-
     _LOGGER = re.compile(r"log4j\.(?:logger|category)\.(.+)", re.DOTALL)
 
     def _interpret(self) -> None:
@@ -537,27 +533,36 @@ class Log4j2Properties(_PropertiesConfiguration):
             root[""] = self.properties["rootLogger"]
         if root:
             self._logger(ROOT, root)
-        for identifier, settings in self._listed("loggers", groups["logger"]):
-            name = settings["name"].value.strip() if "name" in settings else ""
+        for identifier, settings in self._listed("loggers", groups["logger"], ("name",)):
+            name = settings["name"].value.strip()
             if name in self.ids:
                 self.twice[name] = settings["name"].line
-            if name:
-                self.ids[name] = identifier
-                self._logger(name, settings)
-        for _identifier, settings in self._listed("appenders", groups["appender"]):
+            self.ids[name] = identifier
+            self._logger(name, settings)
+        for _identifier, settings in self._listed("appenders", groups["appender"], ("name", "type")):
             self._appender({key: entry.value.strip() for key, entry in settings.items()})
         for _identifier, settings in self._listed("filters", groups["filter"]):
             self.filters += self._filters({f"filter.f.{key}": entry.value.strip() for key, entry in settings.items()})
         interval = self.expand(self._value("monitorInterval") or "0")
         self.monitor_interval = int(interval) if interval and re.fullmatch(r"[0-9]{1,9}", interval) else 0
 
-    def _listed(self, key: str, groups: dict[str, dict[str, Property]]) -> list[tuple[str, dict[str, Property]]]:
-        """Return those of some groups that count: where they are listed, no others do."""
-        listed = self._value(key)
-        if listed is None:
-            return list(groups.items())
-        names = {name.strip() for name in listed.split(",")}
-        return [(name, settings) for name, settings in groups.items() if name in names]
+    def _listed(
+        self, key: str, groups: dict[str, dict[str, Property]], required: Sequence[str] = ()
+    ) -> list[tuple[str, dict[str, Property]]]:
+        """Return those of some groups that count: where they are listed, no others do.
+
+        Raises:
+            LogConfigError: one lacks what Log4j insists on.
+
+        """
+        listed = self.properties.get(key)
+        names = list(groups) if listed is None else [name.strip() for name in listed.value.split(",")]
+        for name in names:
+            missing = [setting for setting in required if not groups.get(name, {}).get(setting)]
+            if missing:
+                entries = [*groups.get(name, {}).values(), *([listed] if listed else [])]
+                raise self.error(entries[0].line, f"{key[:-1]} {name[:60]!r} has no {missing[0]}, which Log4j refuses")
+        return [(name, groups[name]) for name in dict.fromkeys(names) if name in groups]
 
     def _logger(self, name: str, settings: dict[str, Property]) -> None:
         texts = {key: entry.value.strip() for key, entry in settings.items()}
@@ -580,7 +585,7 @@ class Log4j2Properties(_PropertiesConfiguration):
     def _refs(texts: dict[str, str]) -> list[Ref]:
         found = []
         for key, value in texts.items():
-            match = re.fullmatch(r"(appenderRef\.[^.]+)\.ref", key)
+            match = re.fullmatch(r"(appenderRef(?:\.[^.]+)?)\.ref", key)
             if match:
                 found.append(Ref(value, texts.get(f"{match[1]}.level")))
         return found

@@ -408,7 +408,7 @@ class _Instance:
         try:
             found = read_coverage(self.host.real(folder), pattern, area, level, condition["proof"])
         except AuditLogError as exc:
-            return Part(None, f"the coverage of its audit log is not known: {self._as_known(str(exc))}")
+            return Part(None, f"the coverage of its audit log is not known: {exc}")
         if found.level is None:
             bad = f", {plural(found.bad, 'line')} of them unusable" if found.bad else ""
             looked = f"{plural(found.entries + found.bad, 'entry', 'entries')} of {plural(found.files, 'file')}{bad}"
@@ -427,9 +427,6 @@ class _Instance:
         else:
             return Part(True)
         return Part(None, f"{file} proves coverage {found.level} of area {area} for {when} only: {why}")
-
-    def _as_known(self, text: str) -> str:
-        return text if self.host.root == "/" else text.replace(self.host.root, "")
 
     # ---- judging and putting right -----------------------------------------------------------------
 
@@ -458,17 +455,17 @@ class _Instance:
 
     def _plan(self, source: Source) -> bool:
         """Plan to put a source right; say whether its files allow it."""
-        files = {part.file.path: part.file for part in source.wrong if part.file is not None}
-        before = {path: file.wanted for path, file in files.items()}
+        todo = [(part.file, part.wanted) for part in source.wrong if part.file and part.wanted]
+        if len(todo) < len(source.wrong):
+            return False
+        before = [(file, file.wanted) for file, _wanted in todo]
         try:
-            for part in source.wrong:
-                if part.met is None or part.file is None or part.wanted is None:
-                    return False
-                part.file.put_right(part.wanted)
+            for file, wanted in todo:
+                file.put_right(wanted)
         except LogConfigError as exc:
             source.obstacle = str(exc)
-            for path, file in files.items():
-                file.wanted = before[path]
+            for file, content in before:
+                file.wanted = content
             return False
         return True
 
@@ -477,7 +474,9 @@ class _Instance:
         findings, changes = self.host.findings, self.host.changes
         altered = list({part.file.path: part.file for source in chosen for part in source.wrong if part.file}.values())
         refused = [piece for file in altered for piece in self._write(file)] if findings.enforces(CONTROL) else []
-        unread = [piece for source in chosen for piece in source.stale]
+        unread = list(
+            {piece["what"] + piece["expected"]: piece for source in chosen for piece in source.stale}.values()
+        )
         running = self.process is not None
         # What the running product reads by itself needs no restart; what it will read soon is not live yet.
         rereads = [file.configuration.monitor_interval for file in altered]
