@@ -228,7 +228,7 @@ proxy=$1 jail=$2 word=$3 address=$4
 state=/run/fail2ban
 # Without an answer a moment ago there is none now: many bans at once must not wait for each other.
 silent=$state/atlassian-dc-relay.$proxy
-# Makes fail2ban ask again: see actioncheck.
+# Makes fail2ban ask again: see actioncheck. Only fail2ban removes it, for other bans may still be untold.
 untold=$silent.$jail
 if [ -n "$(find "$silent" -mmin -1 2>/dev/null)" ]; then
     echo "$proxy did not answer a moment ago" >&2
@@ -237,7 +237,7 @@ else
     timeout --kill-after=1 8 ssh -n -F {SSH_CONFIG} -- "$proxy" "$word $address"
     code=$?
     case $code in
-        0) rm -f "$silent" "$untold"; exit 0 ;;
+        0) rm -f "$silent"; exit 0 ;;
         124|137|255) touch "$silent" ;;
     esac
 fi
