@@ -425,6 +425,13 @@ def render_sshd_jail() -> str:
     return f"{_HEAD}[sshd]\nbackend = systemd\n"
 
 
+def complaint(out: str, err: str) -> str:
+    """Return what fail2ban complains of, without time and process, which are others each time."""
+    lines = [line for line in f"{err}\n{out}".splitlines() if "ERROR" in line]
+    found = [re.sub(r"^.*?\bERROR:?\s+(?:ERROR:\s+)?", "", line) for line in lines]
+    return "; ".join(dict.fromkeys(found)) or " ".join((err or out).split())[-500:] or "no message"
+
+
 # ---- sshd --------------------------------------------------------------------------------------------------------
 
 
