@@ -228,7 +228,7 @@ proxy=$1 jail=$2 word=$3 address=$4
 state=/run/fail2ban
 # Without an answer a moment ago there is none now: many bans at once must not wait for each other.
 silent=$state/atlassian-dc-relay.$proxy
-# Makes fail2ban ask again: see actioncheck.
+# Makes fail2ban ask again: see actioncheck. Only fail2ban removes it, for other bans may still be untold.
 untold=$silent.$jail
 if [ -n "$(find "$silent" -mmin -1 2>/dev/null)" ]; then
     echo "$proxy did not answer a moment ago" >&2
@@ -237,7 +237,7 @@ else
     timeout --kill-after=1 8 ssh -n -F {SSH_CONFIG} -- "$proxy" "$word $address"
     code=$?
     case $code in
-        0) rm -f "$silent" "$untold"; exit 0 ;;
+        0) rm -f "$silent"; exit 0 ;;
         124|137|255) touch "$silent" ;;
     esac
 fi
@@ -423,6 +423,13 @@ def render_purge(seconds: int) -> str:
 def render_sshd_jail() -> str:
     """Return what makes Debian's jail for sshd start where there is no ``/var/log/auth.log``."""
     return f"{_HEAD}[sshd]\nbackend = systemd\n"
+
+
+def complaint(out: str, err: str) -> str:
+    """Return what fail2ban complains of, without time and process, which are others each time."""
+    lines = [line for line in f"{err}\n{out}".splitlines() if "ERROR" in line]
+    found = [re.sub(r"^.*?\bERROR:?\s+(?:ERROR:\s+)?", "", line) for line in lines]
+    return "; ".join(dict.fromkeys(found)) or " ".join((err or out).split())[-500:] or "no message"
 
 
 # ---- sshd --------------------------------------------------------------------------------------------------------

@@ -588,7 +588,7 @@ class RelayHost:
                 elif os.path.lexists(target):
                     os.unlink(target)
             code, out, err = self._ask("fail2ban-client", "-c", copy, "-t")
-        return "" if code == 0 else words(out, err).replace(copy, relay.FAIL2BAN)
+        return "" if code == 0 else relay.complaint(out, err).replace(copy, relay.FAIL2BAN)
 
     def _bans(self, entry: relay.Source, uid: int | None, bans: relay.Bans) -> None:
         """Have the jails for a source, and fail2ban running with them."""
