@@ -306,6 +306,7 @@ class TestBitbucket:
         asked, answered = git.lines("log/atlassian-bitbucket-access.log")
         assert asked.startswith(f"{PEER} | http | i@")
         assert answered.startswith(f"{PEER} | http | o@")
+        assert " | - | " in answered.split('"')[0]
         assert " | 401 | " in answered
 
 

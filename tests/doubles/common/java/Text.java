@@ -20,7 +20,6 @@ final class Text {
                 case "json" -> json(text);
                 case "squeezed" -> squeezed(text);
                 case "null" -> text.isEmpty() ? "null" : text;
-                case "dash" -> text.isEmpty() ? "-" : text;
                 default -> throw new IllegalArgumentException("no such filter: " + filter);
             };
         }

@@ -56,10 +56,11 @@ final class Visit {
             return 200;
         }
         if (login.kind().equals("application")) {
-            if (basic == null) {
+            String application = instance.value("application");
+            if (basic == null || !basic[0].equals(application)) {
                 return 401;
             }
-            occasion.context("application", basic[0]);
+            occasion.context("application", application);
             String client = client();
             if (client == null) {
                 return 500;
