@@ -10,10 +10,12 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.TimeZone;
 
 /**
  * Runs an instance without a servlet container and lets people log in. Arguments: the script, places NAME=PATH. Every record
- * of standard input is one login: path, name and password, then facts NAME=VALUE; control characters separate them.
+ * of standard input is one login: path, name and password, then facts NAME=VALUE; control characters separate them. Fact
+ * `zone` is the time zone of that login.
  */
 public final class Driver {
     private Driver() {
@@ -27,7 +29,9 @@ public final class Driver {
         for (String attempt : attempts) {
             String[] fields = attempt.split("\u001f", -1);
             Login login = instance.logins().stream().filter(one -> one.path().equals(fields[0])).findFirst().orElseThrow();
-            Occasion occasion = instance.arrival(facts(fields, 3));
+            Map<String, String> facts = facts(fields, 3);
+            TimeZone.setDefault(TimeZone.getTimeZone(facts.get("zone")));
+            Occasion occasion = instance.arrival(facts);
             Accounts.Outcome outcome = instance.login(login, fields[1], fields[2], occasion);
             instance.answered(occasion, login.status(outcome));
             System.out.println(outcome.section() + " " + login.status(outcome));

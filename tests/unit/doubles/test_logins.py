@@ -65,8 +65,7 @@ class Instance:
             "\x1f".join([path, name, password, *(f"{key}={value}" for key, value in facts.items())])
             for path, name, password, facts in attempts
         ]
-        properties = ["-Duser.timezone=UTC", f"-Dbitbucket.home={self.home}"]
-        command = ["java", "-XX:TieredStopAtLevel=1", *properties, "-cp", str(self.classes)]
+        command = ["java", "-XX:TieredStopAtLevel=1", f"-Dbitbucket.home={self.home}", "-cp", str(self.classes)]
         done = subprocess.run(
             [*command, "dc.testing.driven.Driver", str(self.script), *self.places],
             input="\x1e".join(records),
@@ -99,7 +98,14 @@ def script_of(product: str) -> str:
     return one.script(one.all_values())
 
 
-def attempt(path: str, name: str = "anna", password: str = "wrong", peer: str = PEER, forwarded: str = "") -> Attempt:  # noqa: S107
+def attempt(
+    path: str,
+    name: str = "anna",
+    password: str = "wrong",  # noqa: S107
+    peer: str = PEER,
+    forwarded: str = "",
+    zone: str = "UTC",
+) -> Attempt:
     addresses = re.sub(r"\s", "", f"{forwarded},{peer}" if forwarded else peer)
     facts = {
         "peer": peer,
@@ -112,6 +118,7 @@ def attempt(path: str, name: str = "anna", password: str = "wrong", peer: str = 
         "agent": "curl/8 (x y)",
         "authentication": "form",
         "account": "",
+        "zone": zone,
     }
     return path, name, password, facts
 
@@ -253,6 +260,15 @@ class TestConfluence:
         wiki.run([attempt("/dologin.action")] * 9)
         names = sorted(path.name.split(".")[1] for path in old.parent.iterdir())
         assert names == ["00002", "00003", "00004"]
+
+    def test_the_next_day_begins_the_next_file(self, instance: Callable[..., Instance]) -> None:
+        wiki = instance("confluence", "audit_security=full")
+        zones = ("GMT-12", "GMT-12", "GMT+14")
+        wiki.run([attempt("/dologin.action", f"in {zone}", zone=zone) for zone in zones])
+        files = sorted((wiki.home / "log/audit").iterdir())
+        assert [path.name.split(".", 1)[1] for path in files] == ["00000.audit.log"] * 2
+        assert [path.read_text().count('"in GMT-12"') for path in files] == [2, 0]
+        assert [path.read_text().count('"in GMT+14"') for path in files] == [0, 1]
 
     def test_several_lines_at_debug_in_the_security_log(self, instance: Callable[..., Instance]) -> None:
         wiki = instance("confluence")
