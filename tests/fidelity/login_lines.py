@@ -8,8 +8,11 @@ The lines lie in ``failed_logins``, where each file explains its form.
 
 from __future__ import annotations
 
+import base64
+import io
+import tarfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,18 @@ from sixth import product_file
 FOLDER = Path(__file__).resolve().parent / "failed_logins"
 PROXIES = ("10.0.9.6", "100.100.0.6", "10.0.0.2", "10.20.0.0/20", "2001:db8:0:80::/57")
 KINDS = ("genuine", "completed", "constructed", "adversarial")
+
+LENGTH = 100_000
+"""Letters of a hostile line."""
+PIECES = (
+    ",", ", ", " ", "x", "1", " 1", "1x", " 1x1x1 ", " 1x1x1 - 198.51.100.66 ", "198.51.100.66,", "10.0.9.6,",
+    "10.0.9.6, ", "198.51.100.66,10.0.9.6,", "0:", ":", "::", "%", "'", "' ", '"', "\\", '\\"', "[", "]",
+    "] [BambooAuthenticator] User '", "' with IP address: ", " failed to log in.", " from ", " url: x", " user: x",
+    " anonymous", " The user 'x' has FAILED authentication.", " login : 'x", '"actionI18nKey":"', '"source":"',
+    '"source":"198.51.100.66,', '{,"nano":1}', "[01/Jan/2026:00:00:00 +0000] ", '] "',
+    " Client with address '198.51.100.66' is forbidden", "/login.jsp", ";x/", "//", "%6c", " DEBUG [x] ",
+)  # fmt: skip
+"""What a hostile line is made of: whatever means something to one of the expressions, again and again."""
 
 Found = Counter[tuple[str, str, str]]
 """Who failed to log in: source, address, and the line, or the first of the lines, that tells."""
@@ -93,30 +108,58 @@ def expected() -> Found:
     return Counter((source, address, sample.lines[0]) for sample in samples() for source, address in sample.found)
 
 
-def write_files(folder: Path, proxies: Sequence[str] = PROXIES) -> None:
-    """Write all filters, all lines as one log, and a script that runs the ones over the other, into a folder."""
-    filters = folder / "filter.d"
-    filters.mkdir(parents=True)
-    for source in sources().values():
-        name = filter_name(source.product, source.name)
-        (filters / f"{name}.conf").write_text(render_filter(source, proxies), encoding="utf-8")
-    text = "".join(f"{line}\n" for sample in samples() for line in sample.lines)
-    (folder / "log").write_text(text, encoding="utf-8")
-    (folder / "run.sh").write_text(SCRIPT, encoding="utf-8")
+def again(piece: str) -> str:
+    """Return a long text of the same again and again."""
+    return piece * (LENGTH // len(piece))
 
 
-SCRIPT = r"""
-# Prints the name of each filter, then by line: an address, a tab, the line that told it.
-cd "$(dirname "$0")" || exit 1
+def hostile_lines(source: str) -> Iterator[str]:
+    """Yield long lines that begin like those in which a source finds somebody."""
+    heads = [sample.lines[0] for sample in samples() if source in dict(sample.found)][:2]
+    for head in heads:
+        cut = max(head.rfind(word) for word in ("192.0.2", "10.100.", "172.17", "'", '"source'))
+        for piece in PIECES:
+            yield head[:30] + again(piece)
+            yield head[:cut] + again(piece) + head[cut:]
+            yield head + again(piece)
+
+
+def unpacking(files: Mapping[str, str], folder: str) -> str:
+    """Return a shell command that writes files into a folder."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:xz") as archive:
+        for name, text in files.items():
+            data = text.encode()
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return f"mkdir -p {folder}; echo {base64.b64encode(packed.getvalue()).decode()} | base64 -d | tar -xJC {folder}"
+
+
+def filter_files(proxies: Sequence[str] = PROXIES) -> dict[str, str]:
+    """Return all filters, by the path below the folder of fail2ban."""
+    return {
+        f"filter.d/{filter_name(source.product, source.name)}.conf": render_filter(source, proxies)
+        for source in sources().values()
+    }
+
+
+def log() -> str:
+    """Return the lines of all samples as one log."""
+    return "".join(f"{line}\n" for sample in samples() for line in sample.lines)
+
+
+RUN_FILTERS = r"""
+# Prints the name of each filter, then by line: an address, a tab, the line of the log that told it.
 for filter in filter.d/*.conf; do
   echo "=== $(basename "$filter" .conf)"
-  ${REGEX:-fail2ban-regex} --encoding UTF-8 --usedns no -o '<ip>	<msg>' log "$PWD/$filter" || exit 1
+  ${REGEX:-fail2ban-regex} --encoding UTF-8 --usedns no -o '<ip>	<msg>' log "$PWD/$filter"
 done
 """
 
 
 def read_found(output: str) -> Found:
-    """Return whom the script has found."""
+    """Return whom they have found."""
     by_filter = {filter_name(source.product, source.name): (key, source) for key, source in sources().items()}
     first_lines = {sample.lines[0] for sample in samples()}
     found: Found = Counter()
