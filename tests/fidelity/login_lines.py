@@ -133,7 +133,10 @@ def unpacking(files: Mapping[str, str], folder: str) -> str:
             member = tarfile.TarInfo(name)
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
-    return f"mkdir -p {folder}; echo {base64.b64encode(packed.getvalue()).decode()} | base64 -d | tar -xJC {folder}"
+    # Hosts have no xz.
+    unpack = "tarfile.open(fileobj=io.BytesIO(base64.b64decode(sys.argv[1])), mode='r:xz').extractall(sys.argv[2])"
+    text = base64.b64encode(packed.getvalue()).decode()
+    return f'mkdir -p {folder}; python3 -c "import base64, io, sys, tarfile; {unpack}" {text} {folder}'
 
 
 def filter_files(proxies: Sequence[str] = PROXIES) -> dict[str, str]:
