@@ -141,7 +141,8 @@ def access_log_source(login_paths: Mapping[str, Sequence[str]]) -> Source:
 
     """
     paths = sorted({path for product in login_paths.values() for path in product})
-    request = f"[A-Z]+ {_CONTEXT}(?:{'|'.join(map(_path_pattern, paths))}){_PARAMETERS}(?:[?]{_QUOTED})? HTTP/[0-9.]+"
+    login = "|".join(map(_path_pattern, paths)) or "(?!)"
+    request = f"[A-Z]+ {_CONTEXT}(?:{login}){_PARAMETERS}(?:[?]{_QUOTED})? HTTP/[0-9.]+"
     return Source(
         product="proxy",
         name="access",

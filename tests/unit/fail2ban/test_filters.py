@@ -224,6 +224,11 @@ class TestAccessLog:
                 line = f'192.0.2.1 - - [09/Jun/2026:05:11:11 +0200] "POST {path} HTTP/1.1" 401 0 "-" "-"'
                 assert list(filter_of("proxy/access").found([line])) == ["192.0.2.1"], name
 
+    def test_without_login_paths_there_are_no_logins(self) -> None:
+        tried = Filter(filters.access_log_source({"jira": []}))
+        line = '192.0.2.1 - - [09/Jun/2026:05:11:11 +0200] "GET /jira HTTP/1.1" 401 0 "-" "-"'
+        assert list(tried.found([line])) == []
+
     @pytest.mark.parametrize("answer", [200, 302, 400, 404, 429, 500])
     def test_other_answers_do_not_count(self, answer: int) -> None:
         line = f'192.0.2.1 - - [09/Jun/2026:05:11:11 +0200] "POST /login.jsp HTTP/1.1" {answer} 0 "-" "-"'
