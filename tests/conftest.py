@@ -9,8 +9,15 @@ import os
 import sys
 from pathlib import Path
 
+from hypothesis import settings
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 COLLECTIONS = CHECKOUT / ".collections"
+
+
+# How long an example takes says nothing on a machine with other work.
+settings.register_profile("unhurried")
+settings.load_profile("unhurried")
 
 
 def _link_checkout() -> None:

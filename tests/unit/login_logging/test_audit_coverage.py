@@ -161,7 +161,7 @@ def test_a_time_that_makes_no_sense_is_long_ago(tmp_path: Path, timestamp: Any) 
     assert read(tmp_path).when == 0.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     lines=st.lists(st.binary(max_size=60).map(lambda line: line.replace(b"\n", b"")), max_size=8), ended=st.booleans()
 )

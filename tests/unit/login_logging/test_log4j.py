@@ -546,7 +546,7 @@ def java_properties(text: str) -> list[tuple[str, str]]:
     return [(entry.key, entry.value) for entry in parse_entries(text)[0]]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     before=st.lists(LINE, max_size=6),
     after=st.lists(LINE, max_size=6),
@@ -594,7 +594,7 @@ XML_NOISE = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     noise=st.lists(XML_NOISE, min_size=4, max_size=4),
     newline=st.sampled_from(["\n", "\r\n"]),
