@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import ast
 import ipaddress
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_jails import ACTION, DIGEST, EMPTY_LOG
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_jails import ACTION, DIGEST
 
 PROMPT = "fail2ban> "
 
@@ -54,6 +53,11 @@ class Dump:
     jails: dict[str, JailDump] = field(default_factory=dict)
     """Those that are enabled."""
     errors: list[str] = field(default_factory=list)
+
+    @property
+    def logless(self) -> list[str]:
+        """Jails that read files of which none is there: fail2ban does not start with one."""
+        return [name for name, jail in self.jails.items() if not jail.backend.startswith("systemd") and not jail.logs]
 
 
 _REPEATED = ("addlogpath", "addfailregex", "addignoreregex", "addjournalmatch", "addignoreip", "addaction")
@@ -197,9 +201,7 @@ def unread(dump: JailDump, answers: Mapping[str, str] | None) -> list[str]:
     """Return the logs that exist and that a running jail does not read; none of a jail that does not run."""
     if answers is None or dump.backend.startswith("systemd"):
         return []
-    # The empty log of a copy has another place.
-    known = {os.path.basename(EMPTY_LOG), *items(answers.get("logpath", ""))}
-    return [path for path in dump.logs if path not in known and os.path.basename(path) not in known]
+    return sorted({*dump.logs} - {*items(answers.get("logpath", ""))})
 
 
 # ---- who is never banned -------------------------------------------------------------------------

@@ -57,7 +57,13 @@ PROBE = "atlassian-dc-probe"
 _PROBE_FILE = "jail.d/zzz-atlassian-dc-probe.local"
 _PROBE_TEXT = f"[{PROBE}]\nenabled = true\nfilter =\nlogpath =\naction =\n"
 
-_PATIENCE = 15
+_SAY_NOTHING = (
+    "Init of command line failed",
+    "test configuration failed",
+    "The configuration stream failed because of the invalid syntax.",
+)
+
+PATIENCE = 15
 """Seconds that a server may take until all of its jails run."""
 
 
@@ -212,8 +218,8 @@ class Fail2banHost:
         try:
             folder = os.path.join(top, "fail2ban")
             shutil.copytree(self.real(FOLDER), folder, ignore=left_out, ignore_dangling_symlinks=True)
-            empty = os.path.join(top, "empty.log")
-            for name, text in {"../empty.log": "", **in_scratch(files, empty)}.items():
+            empty = _empty_log(folder)
+            for name, text in {empty: "", **in_scratch(files, empty)}.items():
                 path = os.path.join(folder, name)
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:
@@ -242,7 +248,7 @@ class Fail2banHost:
     def _dump(self, folder: str) -> tuple[Dump, str]:
         """Return what fail2ban makes of a configuration, and what it complains of if that is nothing."""
         code, out, err = self._client("-c", folder, "-d")
-        dump = parse_dump(out)
+        dump = parse_dump(out.replace(_empty_log(folder), EMPTY_LOG))
         return dump, "" if dump.server and code == 0 else _complaint(out, err).replace(folder, FOLDER)
 
     def try_out(self, files: Files) -> Trial:
@@ -370,7 +376,7 @@ class Fail2banHost:
 
     def wait(self, jails: Collection[str]) -> None:
         """Wait until the server runs these jails, for a while."""
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             running = self.ask(())
             if running.answers and set(jails) <= set(running.jails):
@@ -378,8 +384,22 @@ class Fail2banHost:
             time.sleep(0.5)
 
 
+def _empty_log(folder: str) -> str:
+    """Return the empty log of a copy, for ours may not be there yet."""
+    return os.path.join(os.path.dirname(folder), "empty.log")
+
+
 def _complaint(out: str, err: str) -> str:
-    """Return what fail2ban complains of, without its own time and process."""
-    lines = [line for line in f"{err}\n{out}".splitlines() if "ERROR" in line]
-    words = [re.sub(r"^.*?\bERROR:?\s+", "", line) for line in lines]
-    return "; ".join(dict.fromkeys(words)) or " ".join((err or out).split())[-500:] or "no message"
+    """Return what fail2ban complains of, without its own time and process, and what only says that it failed."""
+    found: list[str] = []
+    begun = False
+    for line in f"{err}\n{out}".splitlines():
+        match = re.match(
+            r"(?:[0-9-]{10} [0-9:,]+ fail2ban\S*\s+\[[0-9]+\]: )?(ERROR|WARNING|NOTICE|INFO)?:?\s*(.*)", line
+        )
+        level, words = match.groups() if match else (None, "")
+        begun = level == "ERROR" or (begun and level is None)
+        words = words.removeprefix("ERROR: ")
+        if begun and words and words not in _SAY_NOTHING:
+            found.append(words)
+    return "; ".join(dict.fromkeys(found)) or " ".join((err or out).split())[-500:] or "no message"

@@ -256,7 +256,7 @@ def render_section(jail: Jail) -> str:
     limits = jail.limits
     where = f'port="{",".join(map(str, jail.ports))}"' if jail.ports else ""
     kind = "multiport" if jail.ports else "allports"
-    options = [f"type={kind}", 'name="%(__name__)s"', where, "protocol=tcp", f"{DIGEST}={jail.digest}"]
+    options = [f"type={kind}", f'name="{jail.name}"', where, "protocol=tcp", f"{DIGEST}={jail.digest}"]
     action = f"{ACTION}[{', '.join(filter(None, options))}]"
     if jail.logs:
         # The word says where to begin; without it the last word of a path with spaces would be taken for it.
@@ -333,7 +333,7 @@ def render_units(jails: Sequence[Jail]) -> Files:
         *("After=fail2ban.service", "# It must never give up.", "StartLimitIntervalSec=0", "", "[Service]"),
         *("Type=oneshot", "ExecCondition=systemctl --quiet is-active fail2ban.service"),
         # Positions in files, counts and bans are kept.
-        *(f"ExecStart=fail2ban-client reload --if-exists {name}" for name in names),
+        *(f"ExecStart=-fail2ban-client reload --if-exists {name}" for name in names),
         # Not more often than that, however often a log is opened and closed.
         *("ExecStartPost=sleep 1", ""),
     ]

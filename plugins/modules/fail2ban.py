@@ -544,7 +544,9 @@ class Fail2ban:
             drift.append(evidence(self.networks.everybody, "networks", "any: nobody can ever be banned"))
         if self.state.unreadable:
             return [*drift, evidence(FOLDER, "fail2ban can read it", self.state.unreadable)]
-        drift += self._differing(self._wanted(control, self.state.found))
+        if control == SSH and self._locks_out() and not self._others_serve(self.state.found):
+            return drift + self._locks_out()
+        drift += self._differing(self._wanted(control, self.state.found)) + self._forgotten(control)
         if control == NEVER:
             return drift + self._bannable()
         if control == SSH:
@@ -564,6 +566,11 @@ class Fail2ban:
         idle = [evidence(f"package {name}", "installed", "absent") for name in found.missing]
         if not found.installed:
             return idle or [evidence("fail2ban", "installed", "its client is absent")]
+        for name in self.state.trial.together.logless:
+            by = self.host.said_by(name)
+            idle.append(
+                evidence(f"jail {name}", "reads a log that exists", f"none is there: no start of fail2ban works ({by})")
+            )
         if found.service.get("LoadState") == "masked":
             return [*idle, evidence(SERVICE, "enabled and running", "masked")]
         if not found.active:
@@ -584,6 +591,15 @@ class Fail2ban:
                 actual = "absent" if there is None else "there" if text is None else "other content"
                 drift.append(evidence(self.host.path_of(name), expected, actual))
         return drift
+
+    def _forgotten(self, control: str) -> list[Evidence]:
+        """Return what has the server forget bans before they end, so that a restart ends them."""
+        wanted, actual = (dump.server.get("dbpurgeage") for dump in (self.state.trial.alone, self.state.trial.together))
+        if control == NEVER or wanted == actual:
+            return []
+        return [
+            evidence("dbpurgeage of fail2ban", wanted, f"{actual} (overridden by a file below {FOLDER}/fail2ban.d)")
+        ]
 
     def _of_jail(self, jail: Jail, options: Iterable[str] | None = None) -> list[Evidence]:
         """Return how a jail of ours differs: where others override it, and where the server runs something else."""
@@ -628,8 +644,7 @@ class Fail2ban:
         if not found.installed:
             return []
         if not self._others_serve(found):
-            blocked = self._locks_out()
-            return blocked or ([] if self._missing(SSH) else self._of_jail(self.sshd, OF_SSHD))
+            return [] if self._missing(SSH) else self._of_jail(self.sshd, OF_SSHD)
         dump = found.base.jails[SSHD_JAIL]
         flaws = [evidence(*flaw) for flaw in flaws_of_sshd(dump, self.ssh)]
         if found.active and SSHD_JAIL not in self.state.running.jails:
