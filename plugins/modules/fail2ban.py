@@ -391,7 +391,7 @@ class Fail2ban:
             reason = f"{reason}: {drift[0]['what']}: {drift[0]['actual']}"
         refused = self.refused if self.findings.enforces(control) else []
         if refused and before:
-            reason = f"{reason}; nothing was changed: {refused[0]['what']}: {refused[0]['actual']}"
+            reason = f"{reason}; not put right: {refused[0]['what']}: {refused[0]['actual']}"
             drift = [*refused, *(piece for piece in drift if piece not in refused)]
         self.findings.judge(control, name, drift, reason, repaired=not after)
 
@@ -739,7 +739,7 @@ def main() -> None:
         fail2ban.run()
         jails = [jail.name for jail in (*fail2ban.jails, fail2ban.sshd)]
         refused = fail2ban.refused
-    except (ChangeError, RulesError) as exc:
+    except (ChangeError, JailsError, RulesError) as exc:
         msg = str(exc)
     changes.exit(module, msg, dc_findings=findings.results, jails=jails, refused=refused)
 
