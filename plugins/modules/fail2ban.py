@@ -563,7 +563,7 @@ class Fail2ban:
     def _idle(self) -> list[Evidence]:
         """Return what keeps fail2ban from running, now and after the next boot."""
         found = self.state.found
-        idle = [evidence(f"package {name}", "installed", "absent") for name in found.missing]
+        idle = [evidence(f"package {name}", "installed", "absent") for name in reversed(found.missing)]
         if not found.installed:
             return idle or [evidence("fail2ban", "installed", "its client is absent")]
         for name in self.state.trial.together.logless:
