@@ -26,8 +26,8 @@ from hosts.images import RECIPES
 CHECKOUT = Path(__file__).resolve().parents[2]
 COLLECTION = "atlassian_dc.hardening"
 DISTRIBUTIONS: tuple[str, ...] = tuple(tomllib.loads(RECIPES.read_text(encoding="utf-8"))["distributions"])
-FIREWALL = {control.id for control in load_catalogue().controls_of_role("firewall")}
-"""Controls that fail, and for which nothing is changed, as long as nobody has said who is to get in."""
+UNSAID = {control.id for role in ("firewall", "fail2ban") for control in load_catalogue().controls_of_role(role)}
+"""Controls that fail and for which nothing is changed, until somebody has said who is to get in, and never banned."""
 PATIENCE = 900
 """Seconds after which a run is given up."""
 SNAPSHOT = (Path(__file__).parent / "snapshot.py").read_text(encoding="utf-8")
