@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import ANY
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import NAMES, Resolver
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import PROXY_HOSTS
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import load_products, product_data
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._selection import as_list
@@ -31,6 +32,10 @@ class ActionModule(ControlAction):
         for option, variable in LISTS.items():
             if arguments.get(option) is not None:
                 arguments[option] = resolver.addresses(variable, as_list(arguments[option]), (ANY,))
+        arguments["relays"] = [
+            {"name": name, "addresses": resolver.addresses(PROXY_HOSTS, [name])}
+            for name in as_list(arguments.get("relays"))
+        ]
         arguments.setdefault("unresolved", resolver.unresolved)
         arguments.setdefault("products", {name: failed_logins(name) for name in load_products()})
         return arguments

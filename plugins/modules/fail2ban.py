@@ -84,6 +84,24 @@ options:
         description: Ports of the proxy. Undefined, those it listens on.
         type: list
         elements: int
+  relays:
+    description:
+      - Hosts of reverse proxies that are told whom to ban by module M(atlassian_dc.hardening.fail2ban_relay), and their
+        addresses.
+      - The action plugin makes these of names of the inventory.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the host in the inventory.
+        type: str
+        required: true
+      addresses:
+        description: Its addresses.
+        type: list
+        elements: str
+        default: []
   unresolved:
     description:
       - Names that could not be resolved, each with the variable it is in. Nothing is changed then.
@@ -196,6 +214,13 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_j
     render_units,
     sshd_jail,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_relay import (
+    ACTION as RELAY_ACTION,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_relay import (
+    jail_actions,
+    render_action,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import (
     CONTROL_ARGUMENTS,
     Evidence,
@@ -225,6 +250,8 @@ PEERS, IGNORE = "atlassian_dc_cluster_peers", "atlassian_dc_fail2ban_ignore"
 NEEDS = {LOGINS: {"proxy_addresses": PROXIES}, SSH: {"admin_networks": ADMINS}}
 NEEDS[NEVER] = {**NEEDS[LOGINS], **NEEDS[SSH]}
 """Options that controls need, and the variables that set them."""
+
+RELAY = f"action.d/{RELAY_ACTION}.conf"
 
 FLAWS = {
     LOGINS: "repeated failed logins are not banned",
@@ -415,7 +442,8 @@ class Fail2ban:
         }
         if logs and any(paths.values()):
             jails.append(proxy_jail(logs, ports, paths, self.networks, self.limits))
-        return jails
+        told = tuple(jail_actions(relay["name"] for relay in self.params["relays"]))
+        return [dataclasses.replace(jail, actions=told) for jail in jails]
 
     def _access_logs(self) -> tuple[list[str], list[int]]:
         """Return the access logs of a reverse proxy on this host, and its ports; none where there is none."""
@@ -455,6 +483,8 @@ class Fail2ban:
         if not self.jails:
             return {}
         files = {EMPTY_LOG: "", **filter_files(self.jails), PRODUCTS: render_jails(self.jails)}
+        if self.params["relays"]:
+            files[RELAY] = render_action()
         return {**files, **render_units(self.jails), **self._server()}
 
     def _server(self) -> Wanted:
@@ -680,13 +710,16 @@ class Fail2ban:
         return [evidence(f"running jail {name}", f"ignores {', '.join(left)}", "may ban them")] if left else []
 
     def _beyond(self) -> list[Evidence]:
-        """Return the reverse proxies on other hosts, on which a ban of this host has no effect."""
+        """Return the reverse proxies on other hosts that nobody tells whom to ban: here a ban has no effect on them."""
+        told = {address for relay in self.params["relays"] for address in relay["addresses"]}
         return [
             evidence(
-                f"reverse proxy {address}", "bans who failed to log in here", "is elsewhere: a ban here does nothing"
+                f"reverse proxy {address}",
+                "bans who failed to log in here",
+                "is elsewhere, and no host of atlassian_dc_proxy_hosts: a ban here does nothing",
             )
             for address in self._proxies()
-            if not self._is_here(address)
+            if not self._is_here(address) and address not in told
         ]
 
     def _unwatched(self, jails: list[Jail]) -> list[Evidence]:
@@ -723,6 +756,15 @@ def main() -> None:
                 "options": {
                     "path": {"type": "str", "required": True},
                     "ports": {"type": "list", "elements": "int"},
+                },
+            },
+            "relays": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "addresses": {"type": "list", "elements": "str", "default": []},
                 },
             },
             "unresolved": {"type": "list", "elements": "dict", "default": []},

@@ -327,7 +327,6 @@ class RelayHost:
         self.result = {"public_key": None, "addresses": self._sources()}
         self._file(relay.TELL, relay.TELL_SCRIPT, 0o755)
         self._folder(relay.FOLDER)
-        self._file(f"{relay.FAIL2BAN}/action.d/{relay.ACTION}.conf", relay.render_action())
         path = self._real(relay.KEY)
         if not os.path.lexists(path):
             argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", relay.ACCOUNT, "-f", path]

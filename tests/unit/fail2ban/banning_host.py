@@ -59,6 +59,7 @@ DEFAULTS: dict[str, Any] = {
     "max_ban_time": 604800,
     "access_logs": None,
     "unresolved": [],
+    "relays": [],
 }
 ETC = "etc/fail2ban"
 DISTRIBUTION = {
