@@ -11,13 +11,14 @@ import re
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _address_patterns as patterns
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.fail2ban.address_spellings import ADDRESSES, member, members, networks, spellings
 
 compiled = functools.lru_cache(maxsize=None)(re.compile)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_every_spelling_of_a_member_matches(data: st.DataObject) -> None:
     network = data.draw(networks())
@@ -25,6 +26,7 @@ def test_every_spelling_of_a_member_matches(data: st.DataObject) -> None:
     assert compiled(patterns.network_pattern(str(network))).fullmatch(text)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_nothing_else_does(data: st.DataObject) -> None:
     network = data.draw(networks())
@@ -34,6 +36,7 @@ def test_nothing_else_does(data: st.DataObject) -> None:
     assert bool(compiled(patterns.network_pattern(str(network))).fullmatch(text)) == member(text, network)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_several_are_any_of_them(data: st.DataObject) -> None:
     several = data.draw(st.lists(networks(), max_size=4))
@@ -42,12 +45,14 @@ def test_several_are_any_of_them(data: st.DataObject) -> None:
     assert bool(re.fullmatch(patterns.any_pattern([str(network) for network in several]), text)) == expected
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_an_address_is_one(data: st.DataObject) -> None:
     text = data.draw(spellings(data.draw(ADDRESSES)))
     assert compiled(patterns.ADDRESS).fullmatch(text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789abcdefABCDEF:.%x٣ ", max_size=40))
 def test_what_python_takes_for_no_address_is_none(text: str) -> None:
     address, zone, name = text.partition("%")

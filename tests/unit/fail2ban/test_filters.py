@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _fail2ban_filters as filters
 from fidelity import login_lines
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.fail2ban.address_spellings import ADDRESSES, member, members, networks, spellings
 
@@ -120,6 +120,7 @@ def lists(draw: st.DrawFn) -> tuple[list[str], list[Network]]:
 
 
 class TestList:
+    @settings(deadline=None)
     @given(lists())
     def test_the_last_stranger_counts(self, drawn: tuple[list[str], list[Network]]) -> None:
         elements, trusted = drawn
