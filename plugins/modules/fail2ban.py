@@ -84,6 +84,19 @@ options:
         description: Ports of the proxy. Undefined, those it listens on.
         type: list
         elements: int
+  actions:
+    description:
+      - What else the jails of products do with a ban, as fail2ban writes it, such as telling another host.
+    type: list
+    elements: str
+    default: []
+  told:
+    description:
+      - Addresses of the reverse proxies on other hosts that O(actions) tells whom to ban. Without it a ban does nothing
+        for users behind one.
+    type: list
+    elements: str
+    default: []
   unresolved:
     description:
       - Names that could not be resolved, each with the variable it is in. Nothing is changed then.
@@ -414,7 +427,7 @@ class Fail2ban:
         }
         if logs and any(paths.values()):
             jails.append(proxy_jail(logs, ports, paths, self.networks, self.limits))
-        return jails
+        return [dataclasses.replace(jail, actions=tuple(self.params["actions"])) for jail in jails]
 
     def _access_logs(self) -> tuple[list[str], list[int]]:
         """Return the access logs of a reverse proxy on this host, and its ports; none where there is none."""
@@ -679,13 +692,13 @@ class Fail2ban:
         return [evidence(f"running jail {name}", f"ignores {', '.join(left)}", "may ban them")] if left else []
 
     def _beyond(self) -> list[Evidence]:
-        """Return the reverse proxies on other hosts, on which a ban of this host has no effect."""
+        """Return the reverse proxies on other hosts that nobody tells whom to ban."""
         return [
             evidence(
                 f"reverse proxy {address}", "bans who failed to log in here", "is elsewhere: a ban here does nothing"
             )
             for address in self._proxies()
-            if not self._is_here(address)
+            if not self._is_here(address) and address not in self.params["told"]
         ]
 
     def _unwatched(self, jails: list[Jail]) -> list[Evidence]:
@@ -726,6 +739,8 @@ def main() -> None:
                     "ports": {"type": "list", "elements": "int"},
                 },
             },
+            "actions": {"type": "list", "elements": "str", "default": []},
+            "told": {**networks, "default": []},
             "unresolved": {"type": "list", "elements": "dict", "default": []},
             **CONTROL_ARGUMENTS,
             **RECORD_ARGUMENTS,

@@ -58,6 +58,8 @@ DEFAULTS: dict[str, Any] = {
     "ban_time": 3600,
     "max_ban_time": 604800,
     "access_logs": None,
+    "actions": [],
+    "told": [],
     "unresolved": [],
 }
 ETC = "etc/fail2ban"

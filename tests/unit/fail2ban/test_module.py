@@ -329,6 +329,13 @@ class TestProxies:
         assert PROXY in host.read(PRODUCTS)
         assert changed(host.module(proxy_addresses=[PROXY])) == []
 
+    def test_elsewhere_is_told_whom_to_ban(self, host: BanningHost) -> None:
+        options: dict[str, Any] = {"proxy_addresses": [PROXY], "told": [PROXY], "actions": ["tell[proxy=proxy1]"]}
+        assert statuses(host.module(**options)) == FIXED
+        assert host.read(PRODUCTS).count("tell[proxy=proxy1]") == 2
+        assert "tell[" not in host.read(SSHD)
+        assert statuses(host.module(**options)) == PASS
+
     @pytest.mark.parametrize("address", [OWN, "127.0.0.1"])
     def test_here_is_banned_on_its_ports_and_by_its_log(self, host: BanningHost, address: str) -> None:
         host.proc.process(60, "nginx", [host.proc.listen("0.0.0.0", 443)])
