@@ -34,9 +34,11 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_j
     EMPTY_LOG,
     FOLDER,
     LOGS_PATH,
-    LOGS_SERVICE,
+    LOGS_TIMER,
+    OUTSIDE,
     OWN,
     SSHD_JAIL,
+    UNITS,
     Files,
     in_scratch,
 )
@@ -47,7 +49,9 @@ RunCommand = Callable[..., "tuple[int, str, str]"]
 
 CLIENT = "fail2ban-client"
 SERVICE = "fail2ban.service"
-UNITS = "/etc/systemd/system"
+SYSTEMD = "/etc/systemd/system"
+
+WATCHERS = (LOGS_PATH, LOGS_TIMER)
 
 OF_DISTRIBUTION = ("defaults-debian.conf", "00-firewalld.conf", "00-systemd.conf")
 """Files in ``jail.d`` that packages bring; what stands there nobody has set for this host."""
@@ -75,7 +79,8 @@ class Found:
     """Packages that are not installed."""
     installed: bool = False
     service: dict[str, str] = field(default_factory=dict)
-    logs_path: dict[str, str] = field(default_factory=dict)
+    watchers: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Units that wait for new logs."""
     reload_due: bool = False
     """Whether systemd has loaded units that are older than their files."""
     files: Files = field(default_factory=dict)
@@ -140,13 +145,13 @@ class Fail2banHost:
 
     def path_of(self, name: str) -> str:
         """Return where a file of ours lies."""
-        folder = UNITS if name in (LOGS_PATH, LOGS_SERVICE) else FOLDER
+        folder = SYSTEMD if name in UNITS else FOLDER
         return os.path.join(folder, name)
 
     @staticmethod
     def is_read(name: str) -> bool:
         """Whether a file of ours is part of fail2ban's configuration."""
-        return name not in (LOGS_PATH, LOGS_SERVICE, EMPTY_LOG)
+        return name not in OUTSIDE
 
     # ---- looking -----------------------------------------------------------------------------
 
@@ -164,14 +169,13 @@ class Fail2banHost:
         found = Found(installed=os.access(self.real(f"/usr/bin/{CLIENT}"), os.X_OK))
         manager = package_manager(self._run_command)
         found.missing = tuple(name for name in packages if manager.state(name).version is None)
-        units = (SERVICE, LOGS_PATH, LOGS_SERVICE)
+        units = (SERVICE, *UNITS)
         properties = ("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "NeedDaemonReload")
         shown = show_units(self._run_command, units, properties)
-        found.service, found.logs_path = shown.get(SERVICE, {}), shown.get(LOGS_PATH, {})
+        found.service = shown.get(SERVICE, {})
+        found.watchers = {name: shown.get(name, {}) for name in WATCHERS}
         found.reload_due = any(unit.get("NeedDaemonReload") == "yes" for unit in shown.values())
-        texts = {
-            name: self._text(self.path_of(name)) for name in dict.fromkeys((*OWN, *names, LOGS_PATH, LOGS_SERVICE))
-        }
+        texts = {name: self._text(self.path_of(name)) for name in dict.fromkeys((*OWN, *OUTSIDE, *names))}
         found.files = {name: text for name, text in texts.items() if text is not None}
         if found.installed:
             found.sshd_by = tuple(path for path in self._jail_files() if self._says(path, SSHD_JAIL))
@@ -339,14 +343,14 @@ class Fail2banHost:
                 self.changes.remove_file(path)
             else:
                 self.changes.write_file(path, text, owner=self._owner)
-        units = LOGS_PATH in changing or LOGS_SERVICE in changing
-        if units or found.reload_due:
+        if set(UNITS) & set(changing) or found.reload_due:
             self.changes.command(
                 ["systemctl", "daemon-reload"], "systemd", "loaded units", "older than the files", "as in the files"
             )
         self._serve(found, configuration or reload_due, restarted)
-        if files.get(LOGS_PATH):
-            self._watch(found, LOGS_PATH in changing)
+        for name in WATCHERS:
+            if files.get(name):
+                self._watch(found, name, name in changing)
 
     def _serve(self, found: Found, reload_due: bool, restarted: Sequence[str]) -> None:
         if not found.enabled:
@@ -360,13 +364,13 @@ class Fail2banHost:
                 argv = [CLIENT, "reload", "--restart", name]
                 self.changes.command(argv, f"jail {name}", "ports", "others", "as in the files")
 
-    def _watch(self, found: Found, changed: bool) -> None:
-        if found.logs_path.get("UnitFileState") != "enabled":
-            self._systemctl("enable", LOGS_PATH, "at boot", "disabled", "enabled", ("disable", "--now"))
-        state = found.logs_path.get("ActiveState") or "inactive"
+    def _watch(self, found: Found, name: str, changed: bool) -> None:
+        unit = found.watchers[name]
+        if unit.get("UnitFileState") != "enabled":
+            self._systemctl("enable", name, "at boot", "disabled", "enabled", ("disable", "--now"))
+        state = unit.get("ActiveState") or "inactive"
         if state != "active" or changed:
-            after = "active, as in the file"
-            self._systemctl("restart", LOGS_PATH, "state", state, after)
+            self._systemctl("restart", name, "state", state, "active, as in the file")
 
     def _systemctl(
         self, verb: str, unit: str, attribute: str, before: str, after: str, undo: tuple[str, ...] = ()

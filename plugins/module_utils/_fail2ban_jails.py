@@ -14,6 +14,7 @@ import glob
 import hashlib
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,12 @@ PREFIX = "atlassian-dc-"
 SSHD_JAIL = "sshd"
 PROXY_JAIL = f"{PREFIX}proxy"
 LOGS_PATH = "atlassian-dc-fail2ban-logs.path"
+LOGS_TIMER = "atlassian-dc-fail2ban-logs.timer"
 LOGS_SERVICE = "atlassian-dc-fail2ban-logs.service"
+UNITS = (LOGS_PATH, LOGS_TIMER, LOGS_SERVICE)
+LOGS_SCRIPT = "/var/lib/atlassian-dc-fail2ban/read-new-logs"
+OUTSIDE = (*UNITS, LOGS_SCRIPT, EMPTY_LOG)
+"""Files of ours that are no part of fail2ban's configuration."""
 
 LOOPBACK = ("127.0.0.0/8", "::1")
 
@@ -315,29 +321,58 @@ def filter_files(jails: Iterable[Jail]) -> Files:
 
 
 def render_units(jails: Sequence[Jail]) -> Files:
-    """Return the units that make jails read logs that have come up since they were started, by name.
+    """Return what makes jails read logs that have come up since they were loaded: units by name, a script by its path.
 
-    A pattern is only expanded when a jail is started or loaded anew, and products begin a new file every day.
+    A pattern is only expanded when a jail is loaded, and products begin a new file every day. systemd does not see what
+    changes while the service runs: the script looks again until nothing has, and the timer finds what comes just then.
     """
     watched = dict.fromkeys(_watched(path) for jail in jails for path in jail.logs)
-    names = [jail.name for jail in jails if jail.logs]
+    what = "logs of Atlassian Data Center products that fail2ban reads"
     path = [
-        *("[Unit]", "Description=Logs that fail2ban's jails of Atlassian Data Center products read"),
+        *("[Unit]", f"Description=New {what}"),
         # What comes up while fail2ban starts is seen too.
         *("Before=fail2ban.service", "", "[Path]"),
         *(f"PathChanged={_value(path)}" for path in watched),
         *("", "[Install]", "WantedBy=multi-user.target", ""),
     ]
-    service = [
-        *("[Unit]", "Description=Let fail2ban read logs of Atlassian Data Center products that are new"),
-        *("After=fail2ban.service", "# It must never give up.", "StartLimitIntervalSec=0", "", "[Service]"),
-        *("Type=oneshot", "ExecCondition=systemctl --quiet is-active fail2ban.service"),
-        # Positions in files, counts and bans are kept.
-        *(f"ExecStart=-fail2ban-client reload --if-exists {name}" for name in names),
-        # Not more often than that, however often a log is opened and closed.
-        *("ExecStartPost=sleep 1", ""),
+    timer = [
+        *("[Unit]", f"Description=Look for new {what}", "", "[Timer]"),
+        *("OnActiveSec=60", "OnUnitInactiveSec=60", "", "[Install]", "WantedBy=timers.target", ""),
     ]
-    return {LOGS_PATH: HEADER + "\n".join(path), LOGS_SERVICE: HEADER + "\n".join(service)}
+    service = [
+        *("[Unit]", f"Description=Have new {what} read", "After=fail2ban.service"),
+        *("# It must never give up.", "StartLimitIntervalSec=0", "", "[Service]"),
+        *("Type=oneshot", "ExecCondition=systemctl --quiet is-active fail2ban.service"),
+        # It runs every minute.
+        *(f"ExecStart=/bin/sh {LOGS_SCRIPT}", "LogLevelMax=notice", ""),
+    ]
+    patterns = dict.fromkeys(_shell_pattern(path) for jail in jails for path in jail.logs)
+    names = " ".join(jail.name for jail in jails if jail.logs)
+    return {
+        LOGS_SCRIPT: HEADER + _SCRIPT.format(patterns=" ".join(patterns), names=names),
+        LOGS_PATH: HEADER + "\n".join(path),
+        LOGS_TIMER: HEADER + "\n".join(timer),
+        LOGS_SERVICE: HEADER + "\n".join(service),
+    }
+
+
+_SCRIPT = """\
+# Has jails of fail2ban look for new files of their logs. Positions in files, counts and bans are kept.
+seen=/run/atlassian-dc-fail2ban-logs
+logs() {{ ls -di -- {patterns} 2>/dev/null; }}
+while now=$(logs); [ "$now" != "$(cat $seen 2>/dev/null)" ]; do
+    for jail in {names}; do
+        fail2ban-client -q reload --if-exists $jail >/dev/null || exit 1
+    done
+    printf '%s\\n' "$now" > $seen
+    sleep 1
+done
+"""
+
+
+def _shell_pattern(pattern: str) -> str:
+    """Return a pattern as a shell takes it."""
+    return re.sub(r"[^*?\[\]]+", lambda match: shlex.quote(match.group()), pattern)
 
 
 def _watched(pattern: str) -> str:

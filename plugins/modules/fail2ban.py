@@ -194,7 +194,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_j
     DEFAULTS,
     EMPTY_LOG,
     FOLDER,
-    LOGS_PATH,
     OFF,
     PRODUCTS,
     SERVER,
@@ -367,7 +366,7 @@ class Fail2ban:
             self._tell(subject, drift, after[subject])
 
     def _look(self) -> Found:
-        return self.host.look(self.params["packages"] or [], [*filter_files(self.jails), EMPTY_LOG])
+        return self.host.look(self.params["packages"] or [], filter_files(self.jails))
 
     def _examine(self, found: Found) -> State:
         state = State(found)
@@ -724,13 +723,15 @@ class Fail2ban:
 
     def _unwatched(self, jails: list[Jail]) -> list[Evidence]:
         """Return what keeps new files of logs from being read."""
-        unit = self.state.found.logs_path
-        if not any(jail.logs for jail in jails) or LOGS_PATH not in self.state.found.files:
+        found = self.state.found
+        if not any(jail.logs for jail in jails):
             return []
-        if unit.get("ActiveState") == "active" and unit.get("UnitFileState") == "enabled":
-            return []
-        state = f"{unit.get('ActiveState') or 'unknown'}, {unit.get('UnitFileState') or 'unknown'}"
-        return [evidence(LOGS_PATH, "active, enabled", state)]
+        drift = []
+        for name, unit in found.watchers.items():
+            state = f"{unit.get('ActiveState') or 'unknown'}, {unit.get('UnitFileState') or 'unknown'}"
+            if name in found.files and state != "active, enabled":
+                drift.append(evidence(name, "active, enabled", state))
+        return drift
 
 
 def main() -> None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 import configparser
 import dataclasses
 import glob
+import os
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_jails import (
     EMPTY_LOG,
     LOGS_PATH,
+    LOGS_SCRIPT,
     LOGS_SERVICE,
     OFF,
     PROXY_JAIL,
@@ -217,5 +221,32 @@ class TestUnits:
             "PathChanged=/srv/[a] 100%%/log/audit",
             "PathChanged=/a",
         ]
-        assert units[LOGS_SERVICE].count("reload --if-exists") == 3
-        assert "--if-exists sshd" not in units[LOGS_SERVICE]
+        assert "in atlassian-dc-jira-security atlassian-dc-jira-audit x; do" in units[LOGS_SCRIPT]
+        assert LOGS_SCRIPT in units[LOGS_SERVICE]
+
+    def test_script_loads_jails_anew_for_new_files_only(self, tmp_path: Path) -> None:
+        home, log = tmp_path / "it's [a] $home", tmp_path / "asked"
+        (home / "log").mkdir(parents=True)
+        seen = tmp_path / "seen"
+        client = tmp_path / "fail2ban-client"
+        # A file that comes up while the jails are loaded must not be missed.
+        client.write_text(f'#!/bin/sh\necho "$@" >> {log}\ntouch {shlex.quote(str(home))}/log/c.log\n')
+        client.chmod(0o755)
+        script = render_units([jail(logs=(log_pattern(str(home), "log/*.log"),))])[LOGS_SCRIPT]
+        script = script.replace("/run/atlassian-dc-fail2ban-logs", str(seen)).replace("sleep 1", ":")
+
+        def run() -> int:
+            log.write_text("")
+            path = f"{tmp_path}:{os.environ['PATH']}"
+            subprocess.run(["/bin/sh", "-c", script], check=True, env={"PATH": path})
+            return len(log.read_text().splitlines())
+
+        assert run() == 0
+        (home / "log/a.log").touch()
+        assert run() == 2
+        assert run() == 0
+        (home / "log/d.log").touch()
+        assert run() == 1
+        (home / "log/d.log").rename(home / "log/d.log.1")
+        (home / "log/d.log").touch()
+        assert run() == 1

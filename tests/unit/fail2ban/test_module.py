@@ -329,6 +329,14 @@ class TestProxies:
         assert PROXY in host.read(PRODUCTS)
         assert changed(host.module(proxy_addresses=[PROXY])) == []
 
+    def test_elsewhere_is_told_whom_to_ban(self, host: BanningHost) -> None:
+        relay = {"name": "proxy1", "addresses": [PROXY]}
+        options: dict[str, Any] = {"proxy_addresses": [PROXY], "relays": [relay]}
+        assert statuses(host.module(**options)) == FIXED
+        assert host.read(PRODUCTS).count("atlassian-dc-relay[proxy=proxy1, ") == 2
+        assert "relay" not in host.read(SSHD)
+        assert statuses(host.module(**options)) == PASS
+
     @pytest.mark.parametrize("address", [OWN, "127.0.0.1"])
     def test_here_is_banned_on_its_ports_and_by_its_log(self, host: BanningHost, address: str) -> None:
         host.proc.process(60, "nginx", [host.proc.listen("0.0.0.0", 443)])
