@@ -234,7 +234,9 @@ if [ -n "$(find "$silent" -mmin -1 2>/dev/null)" ]; then
     echo "$proxy did not answer a moment ago" >&2
     code=255
 else
-    timeout --kill-after=1 8 ssh -n -F {SSH_CONFIG} -- "$proxy" "$word $address"
+    # One connection serves all bans of a minute: after its start fail2ban tells all that still last, one by one.
+    set -- -o ControlMaster=auto -o ControlPersist=60 -o "ControlPath=$state/atlassian-dc-relay.%C"
+    timeout --kill-after=1 8 ssh -n -F {SSH_CONFIG} "$@" -- "$proxy" "$word $address"
     code=$?
     case $code in
         0) rm -f "$silent"; exit 0 ;;

@@ -316,7 +316,8 @@ SILENT, UNTOLD = "atlassian-dc-relay.proxy1", "atlassian-dc-relay.proxy1.jail"
 def test_a_ban_is_told_as_one_argument(teller: Teller) -> None:
     code, argv = teller.run("ban", 0)
     assert code == 0
-    assert argv == ["-n", "-F", "/etc/atlassian-dc-fail2ban/ssh_config", "--", "proxy1", "ban 198.51.100.7"]
+    assert argv[:3] == ["-n", "-F", "/etc/atlassian-dc-fail2ban/ssh_config"]
+    assert argv[-3:] == ["--", "proxy1", "ban 198.51.100.7"]
     assert teller.marks == []
 
 
