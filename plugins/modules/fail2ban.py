@@ -366,7 +366,7 @@ class Fail2ban:
             self._tell(subject, drift, after[subject])
 
     def _look(self) -> Found:
-        return self.host.look(self.params["packages"] or [], filter_files(self.jails))
+        return self.host.look(self.params["packages"] or [], [*filter_files(self.jails), RELAY])
 
     def _examine(self, found: Found) -> State:
         state = State(found)
