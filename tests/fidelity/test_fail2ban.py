@@ -189,7 +189,7 @@ def test_new_files_of_a_day_are_followed(story: Story, row: Row) -> None:
 def test_who_fails_to_log_in_over_ssh_is_banned(story: Story, row: Row) -> None:
     address = story.lab.group.hosts()["jira13"].address
     attempt = (
-        f"ssh -o BatchMode=yes -o StrictHostKeyChecking=no nobody@{story.lab.group.hosts()['jira12'].address} true"
+        f"ssh -o BatchMode=yes -o StrictHostKeyChecking=no stranger@{story.lab.group.hosts()['jira12'].address} true"
     )
     story.lab.sh("jira13", f"for i in 1 2 3 4 5; do {attempt} || true; done 2>/dev/null")
     seen = story.banned("jira12", address)
