@@ -426,12 +426,16 @@ class Fail2ban:
     def _jails(self) -> list[Jail]:
         """Return the jails of the products, and of a reverse proxy on this host."""
         logs, ports = self._access_logs()
-        jails = []
+        jails: list[Jail] = []
         for instance in self.instances:
             product = self.products.get(instance["product"])
             try:
                 if product is not None:
-                    jails += product_jails(instance, product, self.networks, self.limits, ports)
+                    made = product_jails(instance, product, self.networks, self.limits, ports)
+                    twice = {jail.name for jail in jails} & {jail.name for jail in made}
+                    if twice:
+                        raise JailsError(f"jail {min(twice)} is another instance's; give one of them another name")
+                    jails += made
             except JailsError as exc:
                 self.unwritable[instance["name"]] = str(exc)
         paths = {
@@ -582,7 +586,7 @@ class Fail2ban:
             return drift + self._of_sshd()
         jails = [jail for jail in self.jails if jail.instance in (name, None)]
         if name in self.unwritable:
-            drift.append(evidence(f"logs of {name}", "in a path that fail2ban can be told", self.unwritable[str(name)]))
+            drift.append(evidence(f"jails of {name}", "can be written", self.unwritable[str(name)]))
         elif not jails and not self._missing(control):
             drift.append(evidence(f"logs of {name}", "in a known folder", "nobody knows where they lie"))
         for jail in jails:

@@ -22,10 +22,12 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_j
 from ansible_collections.atlassian_dc.hardening.plugins.modules import fail2ban
 from unit.fail2ban.banning_host import (
     ADMIN,
+    DATA,
     JIRA,
     OWN,
     PEER,
     PROXY,
+    SECURITY,
     BanningHost,
     changed,
     proof,
@@ -376,3 +378,9 @@ class TestProxies:
     def test_path_that_cannot_be_written(self, host: BanningHost) -> None:
         module = host.module(instances=[{**JIRA, "home_dir": "/srv/ji;ra"}])
         assert "cannot be written" in reason(module, LOGINS)
+
+    def test_jails_of_the_same_name(self, host: BanningHost) -> None:
+        data = {**DATA, "jira": {**DATA["jira"], "failed_logins": [SECURITY, {**SECURITY, "name": "b-security"}]}}
+        module = host.module(instances=[JIRA, {**JIRA, "name": "jira-b"}], products=data)
+        assert [result["status"] for result in module.findings.results][:2] == ["fixed", "fail"]
+        assert "atlassian-dc-jira-b-security is another instance's" in str(proof(module, LOGINS))
