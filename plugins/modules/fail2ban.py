@@ -165,6 +165,7 @@ refused:
 import dataclasses
 import os
 import re
+import tempfile
 import time
 from collections.abc import Iterable
 from typing import Any, Callable
@@ -782,8 +783,10 @@ def main() -> None:
     changes = Changes.of(module)
     msg, jails, refused = "", [], []
     try:
-        fail2ban = Fail2ban(module.params, findings, changes, module.run_command, module.tmpdir)
-        fail2ban.run()
+        # Ansible's own temporary folder would be made below the home of root.
+        with tempfile.TemporaryDirectory(prefix="atlassian-dc-fail2ban-") as scratch:
+            fail2ban = Fail2ban(module.params, findings, changes, module.run_command, scratch)
+            fail2ban.run()
         jails = [jail.name for jail in (*fail2ban.jails, fail2ban.sshd)]
         refused = fail2ban.refused
     except (ChangeError, JailsError, RulesError) as exc:
