@@ -245,10 +245,15 @@ SSH = "DC-BRU-02"
 NEVER = "DC-BRU-04"
 CONTROLS = (LOGINS, SSH, NEVER)
 
-ADMINS, PROXIES = "atlassian_dc_admin_networks", "atlassian_dc_proxy_addresses"
-PEERS, IGNORE = "atlassian_dc_cluster_peers", "atlassian_dc_fail2ban_ignore"
-NEEDS = {LOGINS: {"proxy_addresses": PROXIES}, SSH: {"admin_networks": ADMINS}}
-NEEDS[NEVER] = {**NEEDS[LOGINS], **NEEDS[SSH]}
+ADMINS = "atlassian_dc_admin_networks"
+PROXIES = "atlassian_dc_proxy_addresses"
+PEERS = "atlassian_dc_cluster_peers"
+IGNORE = "atlassian_dc_fail2ban_ignore"
+NEEDS = {
+    LOGINS: {"proxy_addresses": PROXIES},
+    SSH: {"admin_networks": ADMINS},
+    NEVER: {"proxy_addresses": PROXIES, "admin_networks": ADMINS},
+}
 """Options that controls need, and the variables that set them."""
 
 RELAY = f"action.d/{RELAY_ACTION}.conf"
