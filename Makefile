@@ -43,7 +43,7 @@ molecule: python ## Run the Molecule scenarios on test hosts
 fidelity: python ## Run the mutation and check-mode proofs on test hosts
 	@$(RUN) fidelity
 
-bench: python ## Measure the tree walk and an audit, write docs/performance.md
+bench: python ## Measure the tree walk, an audit and filters, write docs/performance.md
 	@$(RUN) bench
 
 clean: python ## Remove all test hosts and results, keep what setup made

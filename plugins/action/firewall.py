@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import ANY, GROUPS
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import NAMES, WORDS, Resolver
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import PROXY_HOSTS
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._selection import as_list
 
@@ -29,6 +31,8 @@ MARGIN = 5
 
 ATTEMPTS = 3
 """How often a host is tried to reach after that, before it counts as unreachable."""
+
+SSH_PORT = 22
 
 
 class ActionModule(ControlAction):
@@ -51,6 +55,12 @@ class ActionModule(ControlAction):
                     else entry
                     for entry in arguments[option]
                 ]
+        told_by = told_to_ban_by(task_vars["hostvars"], task_vars["inventory_hostname"])
+        if told_by:
+            # They come over SSH, which otherwise only administrators may reach.
+            port = str(task_vars.get("ansible_port") or SSH_PORT)
+            relay = {"name": "ban relay", "ports": [port], "from": resolver.addresses(PROXY_HOSTS, told_by)}
+            arguments["services"] = [*(arguments.get("services") or ()), relay]
         arguments.setdefault("unresolved", resolver.unresolved)
         arguments.setdefault("remote", self._connection.transport in OVER_THE_NETWORK)
         return arguments
@@ -96,6 +106,17 @@ class ActionModule(ControlAction):
             time.sleep(MARGIN)
         self._connection.reset()
         return {**run("judge", setback=why), "outcome": "restored"}
+
+
+def told_to_ban_by(hostvars: Mapping[str, Mapping[str, Any]], host: str) -> list[str]:
+    """Return the hosts of the inventory that have a reverse proxy on this one, and tell it whom to ban.
+
+    Args:
+        hostvars: variables of all hosts of the inventory.
+        host: this one.
+
+    """
+    return [name for name in hostvars if name != host and host in as_list(hostvars[name].get(PROXY_HOSTS))]
 
 
 def _joined(loaded: dict[str, Any], confirmed: dict[str, Any]) -> dict[str, Any]:

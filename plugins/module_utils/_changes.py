@@ -15,6 +15,7 @@ more is changed, the rest is only judged, and the task fails in the end.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
 import os
 import stat
@@ -32,6 +33,9 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder i
 
 MAX_DIFF_BYTES = 64 * 1024
 """Longest file content shown in a diff; a longer one is only named."""
+
+MAX_DIFF_LINE = 200
+"""Longest line shown where only lines that change are."""
 
 
 FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -76,6 +80,27 @@ def _hint(refusal: OSError, info: os.stat_result) -> str:
     if os.geteuid() not in (0, info.st_uid):
         return " (another account owns it)"
     return " (immutable attribute, which lsattr shows, or not allowed by the file server)"
+
+
+def _changed_lines(old: bytes, new: bytes) -> tuple[bytes, bytes]:
+    """Return the lines that two contents do not have in common, those too long to be looked through as their length."""
+    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    # What both have in common at their ends is taken off first: comparing takes longer the more lines there are.
+    for _end in range(2):
+        same = 0
+        while same < min(len(before), len(after)) and before[same] == after[same]:
+            same += 1
+        before, after = before[same:][::-1], after[same:][::-1]
+    gone, come = [], []
+    for kind, low, high, new_low, new_high in difflib.SequenceMatcher(None, before, after).get_opcodes():
+        if kind != "equal":
+            gone += before[low:high]
+            come += after[new_low:new_high]
+
+    def shown(part: list[bytes]) -> bytes:
+        return b"".join(line if len(line) <= MAX_DIFF_LINE else b"(%d bytes)\n" % len(line) for line in part)
+
+    return shown(gone), shown(come)
 
 
 def _as_it_was(descriptor: int, info: os.stat_result) -> bool:
@@ -214,11 +239,12 @@ class Changes:
     def write_file(
         self,
         path: str,
-        content: str,
+        content: str | bytes,
         mode: int = 0o644,
         owner: tuple[int, int] = (0, 0),
         validate: Callable[[str], str | None] | None = None,
         secret: bool = False,
+        changed_lines: bool = False,
     ) -> bool:
         """Make a regular file have this content, mode and owner; replace it atomically.
 
@@ -229,6 +255,7 @@ class Changes:
             owner: numeric user and group.
             validate: called with the path of the new file before it replaces the old; returns what is wrong, or None.
             secret: keep the content out of the diff.
+            changed_lines: show only the lines that change in the diff: the rest is somebody else's, and may be secret.
 
         Returns:
             Whether the file differs (check mode) or was changed.
@@ -255,7 +282,8 @@ class Changes:
         before = "absent" if info is None else f"{info.st_uid}:{info.st_gid} {mode_text(info.st_mode)}"
         after = f"{owner[0]}:{owner[1]} {mode_text(mode)}"
         make = self.announce(printable(path), "content" if old != new or info is None else "permissions", before, after)
-        self._diff_content(path, None if info is None else old, new, secret)
+        shown = _changed_lines(old, new) if changed_lines and info is not None else (old, new)
+        self._diff_content(path, None if info is None else shown[0], shown[1], secret)
         if make:
             with self._making(path):
                 if self._recorder is not None:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 from xml.parsers import expat
 
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._properties import PropertiesError, parse_entries
+
 UNKNOWN = "\x00"
 """Stands in a value for a part that only running the script would tell."""
 
@@ -39,64 +41,22 @@ def text_of(data: bytes) -> str:
 
 
 # ---- Java properties -------------------------------------------------------------------------------------------------
-_PROPERTY_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def parse_properties(text: str) -> dict[str, str]:
-    """Return the keys and values of a Java properties file; a later key replaces an earlier one."""
-    result: dict[str, str] = {}
-    for line in _property_lines(text):
-        end = 0
-        while end < len(line) and line[end] not in "=: \t\f":
-            end += 2 if line[end] == "\\" else 1
-        rest = line[end:].lstrip(" \t\f")
-        if rest[:1] in ("=", ":"):
-            rest = rest[1:].lstrip(" \t\f")
-        result[_property_text(line[:end])] = _property_text(rest)
-    return result
+    """Return the keys and values of a Java properties file; a later key replaces an earlier one.
 
+    Raises:
+        ParseError: Java would refuse the file.
 
-def _property_lines(text: str) -> Iterator[str]:
-    pending: list[str] = []
-    for raw in re.split(r"[\n\r]", text):
-        line = raw.lstrip(" \t\f")
-        if not pending and (not line or line[0] in "#!"):
-            continue
-        backslashes = len(line) - len(line.rstrip("\\"))
-        if backslashes % 2:
-            pending.append(line[:-1])
-            continue
-        yield "".join([*pending, line])
-        pending = []
-    if pending:
-        yield "".join(pending)
-
-
-def _property_text(raw: str) -> str:
-    if "\\" not in raw:
-        return raw
-    out: list[str] = []
-    index = 0
-    while index < len(raw):
-        char = raw[index]
-        index += 1
-        if char != "\\":
-            out.append(char)
-            continue
-        if index >= len(raw):
-            break
-        char = raw[index]
-        index += 1
-        if char == "u":
-            digits = re.match(r"[0-9A-Fa-f]{4}", raw[index : index + 4])
-            if not digits:
-                raise ParseError("a \\u escape is not followed by four hexadecimal digits")
-            number = int(digits.group(), 16)
-            out.append("\ufffd" if number == 0 or 0xD800 <= number <= 0xDFFF else chr(number))
-            index += 4
-        else:
-            out.append(_PROPERTY_ESCAPES.get(char, char))
-    return "".join(out)
+    """
+    try:
+        entries, _open_ended = parse_entries(text)
+    except PropertiesError as exc:
+        raise ParseError(str(exc)) from None
+    # What an escape stands for may be no character of a path or a report.
+    return {_UNUSABLE.sub("\ufffd", entry.key): _UNUSABLE.sub("\ufffd", entry.value) for entry in entries}
 
 
 # ---- systemd ---------------------------------------------------------------------------------------------------------

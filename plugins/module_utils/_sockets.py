@@ -329,7 +329,7 @@ def _handed_out(proc: str) -> Callable[[int], bool]:
     return lambda port: low <= port <= high and not any(first <= port <= last for first, last in reserved)
 
 
-def _own_addresses(proc: str, problems: list[str]) -> tuple[set[str], set[str]]:
+def own_addresses(proc: str, problems: list[str]) -> tuple[set[str], set[str]]:
     """Return the host's own addresses, and those of broadcasts that reach it."""
     own: set[str] = set()
     broadcast = {"255.255.255.255"}
@@ -482,7 +482,7 @@ class _Reader:
     def read(self) -> Sockets:
         entries = [entry for protocol in ("tcp", "udp") for entry in _entries(self.proc, protocol, self.problems)]
         listening = [entry for entry in entries if entry.listens]
-        own, broadcast = _own_addresses(self.proc, self.problems)
+        own, broadcast = own_addresses(self.proc, self.problems)
         ports = {(entry.protocol, entry.port) for entry in listening}
         alive = [
             entry for entry in entries if entry.state == _ESTABLISHED and _is_elsewhere(_address(entry.remote), own)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What variables of the firewall hold: addresses, names and ports; and the addresses behind names."""
+"""What variables of the firewall and of bans hold: addresses, names and ports; and the addresses behind names."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_r
     parse_networks,
     parse_services,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import PROXY_HOSTS
 
 ADDRESS = "ansible_host"
 WORDS = (ANY, *GROUPS)
 """What means something else than a name where flows are declared."""
 
 CONFIRM_TIMEOUT = "atlassian_dc_firewall_confirm_timeout"
-PROXY_HOSTS = "atlassian_dc_proxy_hosts"
+NEVER_BANNED = "atlassian_dc_fail2ban_ignore"
 NAMES = "_atlassian_dc_names"
 """The fact in which preflight leaves what it found out about names, so that all hosts of a run see the same."""
 
 
 def check_firewall(values: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with the variables of the firewall, as far as that can be told without resolving names.
+    """Return what is wrong with the variables of the firewall and of bans, as far as names need not be resolved for it.
 
     Args:
         values: variables of a host by name, of the documented types.
@@ -45,7 +46,9 @@ def check_firewall(values: Mapping[str, Any]) -> list[str]:
     """
     known = {variable: value for variable, value in values.items() if value is not None}
     checks: list[Callable[[], object]] = [
-        partial(parse_networks, _nameless(known[name], (ANY,)), name) for name in GROUPS.values() if name in known
+        partial(parse_networks, _nameless(known[name], (ANY,)), name)
+        for name in (*GROUPS.values(), NEVER_BANNED)
+        if name in known
     ]
     for variable, key in ((SERVICES, "from"), (OUTBOUND, "to")):
         if variable in known:
@@ -84,7 +87,7 @@ def elements_of(values: Mapping[str, Any]) -> Iterator[str]:
         values: variables of a host by name, of the documented types.
 
     """
-    for variable in (*GROUPS.values(), PROXY_HOSTS):
+    for variable in (*GROUPS.values(), PROXY_HOSTS, NEVER_BANNED):
         yield from map(str, values.get(variable) or ())
     for variable, key in ((SERVICES, "from"), (CLOSED, "from"), (OUTBOUND, "to")):
         for entry in values.get(variable) or ():

@@ -125,8 +125,15 @@ def _check_node(node: Any, where: str, sources: dict[str, Any], used: set[str]) 
             problems.append(f"{where}: a value without a source")
         if not set(node) - set(ANNOTATIONS):
             problems.append(f"{where}: a source without a value")
-        # A part of an entry may be unknown.
+        # A part of an entry may be unknown, and lists in it may hold entries of their own.
         parts = [(key, item) for key, item in node.items() if isinstance(item, dict) and "unknown" in item]
+        parts += [
+            (f"{key}[{index}]", item)
+            for key, items in node.items()
+            if isinstance(items, list)
+            for index, item in enumerate(items)
+            if isinstance(item, dict) and ("source" in item or "unknown" in item)
+        ]
         return problems + [found for key, item in parts for found in _check_node(item, f"{where}.{key}", sources, used)]
     if not node:
         return [f"{where}: is empty"]
@@ -150,7 +157,11 @@ def plain(node: Any) -> Any:
     if "source" in node:
         if "value" in node:
             return node["value"]
-        return {key: value for key, value in node.items() if key not in ANNOTATIONS}
+        return {
+            key: plain(value) if isinstance(value, list) else value
+            for key, value in node.items()
+            if key not in ANNOTATIONS
+        }
     return {key: plain(value) for key, value in node.items()}
 
 

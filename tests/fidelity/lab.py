@@ -26,8 +26,10 @@ from hosts.images import RECIPES
 CHECKOUT = Path(__file__).resolve().parents[2]
 COLLECTION = "atlassian_dc.hardening"
 DISTRIBUTIONS: tuple[str, ...] = tuple(tomllib.loads(RECIPES.read_text(encoding="utf-8"))["distributions"])
-FIREWALL = {control.id for control in load_catalogue().controls_of_role("firewall")}
-"""Controls that fail, and for which nothing is changed, as long as nobody has said who is to get in."""
+UNSAID = {control.id for role in ("firewall", "fail2ban") for control in load_catalogue().controls_of_role(role)}
+"""Controls that fail and for which nothing is changed, until somebody has said who is to get in, and never banned."""
+ACCOUNTS_AND_FILES = ("service_user", "file_permissions")
+"""Roles for hosts on which the others only take time: who is let in and who is banned is tried elsewhere."""
 PATIENCE = 900
 """Seconds after which a run is given up."""
 SNAPSHOT = (Path(__file__).parent / "snapshot.py").read_text(encoding="utf-8")
@@ -117,11 +119,19 @@ class Run:
 
 
 class Lab:
-    """A group of test hosts."""
+    """A group of test hosts.
 
-    def __init__(self, name: str, folder: Path) -> None:
+    Args:
+        name: of the group.
+        folder: for reports and logs.
+        roles: those that audit and harden are limited to, unless a run has tags of its own; none for all.
+
+    """
+
+    def __init__(self, name: str, folder: Path, roles: Sequence[str] = ()) -> None:
         self.group = Group(name)
         self.folder = folder
+        self.roles = roles
         self._numbers = itertools.count(1)
 
     def up(self, hosts: Sequence[str]) -> None:
@@ -149,12 +159,14 @@ class Lab:
         report_dir = self.folder / f"report{number}"
         collected = self.folder / f"collected{number}.jsonl"
         settings = {"atlassian_dc_report_dir": str(report_dir), **variables}
+        limited = self.roles and playbook in ("audit", "harden") and "--tags" not in arguments
+        tags = ["--tags", ",".join(self.roles)] if limited else []
         log = self.folder / f"output{number}.log"
         with log.open("w", encoding="utf-8") as stream:
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "ansible", "playbook", "-i", str(self.group.inventory)),
-                    *(f"{COLLECTION}.{playbook}", "-e", json.dumps(settings), *arguments),
+                    *(f"{COLLECTION}.{playbook}", "-e", json.dumps(settings), *tags, *arguments),
                 ],
                 cwd=CHECKOUT,
                 env={

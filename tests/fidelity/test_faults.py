@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from .lab import CHECKOUT, DISTRIBUTIONS, FIREWALL, Lab, Outcome, Run
+from .lab import ACCOUNTS_AND_FILES, CHECKOUT, DISTRIBUTIONS, Lab, Outcome, Run
 
 HOME = "/var/atlassian/application-data/jira"
 STATE = "/var/lib/atlassian-dc"
@@ -84,7 +84,7 @@ class Fault:
         again = self.play(**RESTART)
         self.expect("hardened by the next run", again.code == 0 and again.report["complete"], again.output[-3000:])
         failing = again.with_status(self.host, "fail", "error")
-        self.expect("all put right that a run can", failing - FIREWALL <= BY_HAND, failing)
+        self.expect("all put right that a run can", failing <= BY_HAND, failing)
         self.expect_serving("jira")
         self.expect_nothing_half_written()
         marks = self.sh(f"ls -A {STATE}/stopped 2>/dev/null || true")
@@ -205,7 +205,7 @@ def two_runs(fault: Fault) -> None:
     fault.expect("the first ends well", first.code == 0 and first.report["complete"], first.output[-3000:])
     fault.expect("the second waits for it, then ends well", other.code == 0, other.output[-3000:])
     failing = other.with_status(fault.host, "fail", "error")
-    fault.expect("all put right that a run can", failing - FIREWALL <= BY_HAND, failing)
+    fault.expect("all put right that a run can", failing <= BY_HAND, failing)
     fault.expect_serving("jira")
     fault.expect_nothing_half_written()
 
@@ -353,7 +353,7 @@ def faults(
         number = list(FAULTS).index(title)
         act, image = FAULTS[title]
         # A group of its own: more hosts at once than needed would use up what the kernel watches files with.
-        lab = Lab(f"fidelity-fault{number}", folder / f"{number}")
+        lab = Lab(f"fidelity-fault{number}", folder / f"{number}", ACCOUNTS_AND_FILES)
         lab.folder.mkdir()
         fault = Fault(lab, f"f{number}")
         try:

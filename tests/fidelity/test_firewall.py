@@ -139,14 +139,14 @@ def ruleset(lab: Lab, host: str) -> str:
 
 
 def ours(lab: Lab, host: str) -> str:
-    """Return our rules as they are in force; empty where there are none."""
+    """Return our rules as they are in force; empty where there are none. firewalld tells a policy's in any order."""
     return lab.sh(
         host,
         f"""
         nft -s list table {TABLE} 2>/dev/null || true
         command -v firewall-cmd >/dev/null || exit 0
         for policy in $(firewall-cmd --get-policies); do
-            case $policy in atlassian-dc-*) firewall-cmd --info-policy="$policy" ;; esac
+            case $policy in atlassian-dc-*) firewall-cmd --info-policy="$policy" | sort ;; esac
         done
         """,
     )

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from .lab import CHECKOUT, Lab, Outcome
+from .lab import ACCOUNTS_AND_FILES, CHECKOUT, Lab, Outcome
 
 SYSV, BY_HAND, MOUNTS, ODD, BUSY = "sysv", "byhand", "mounts", "odd", "busy"
 SETUPS = {
@@ -101,7 +101,7 @@ class Story:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.labs = [lab, Lab(lab.group.name, lab.folder / "second")]
+        self.labs = [lab, Lab(lab.group.name, lab.folder / "second", lab.roles)]
         self.labs[1].folder.mkdir()
         self.variables = lab.folder / "variables.yml"
         self.declare(VARIABLES)
@@ -184,7 +184,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    lab = Lab("fidelity-found", tmp_path_factory.mktemp("found"))
+    lab = Lab("fidelity-found", tmp_path_factory.mktemp("found"), ACCOUNTS_AND_FILES)
     try:
         lab.up([f"{host}=found" for host in SETUPS])
         yield Story(lab)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from .lab import DISTRIBUTIONS, Lab, Outcome
+from .lab import ACCOUNTS_AND_FILES, DISTRIBUTIONS, Lab, Outcome
 
 # The oldest and the newest distribution.
 FIRST, SECOND = "n1", "n2"
@@ -34,7 +34,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    lab = Lab("fidelity-restart", tmp_path_factory.mktemp("restart"))
+    lab = Lab("fidelity-restart", tmp_path_factory.mktemp("restart"), ACCOUNTS_AND_FILES)
     try:
         lab.up([f"{FIRST}=jira:{DISTRIBUTIONS[0]}", f"{SECOND}=jira:{DISTRIBUTIONS[-1]}"])
         yield Story(lab)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .lab import DISTRIBUTIONS, Lab, Outcome
+from .lab import ACCOUNTS_AND_FILES, DISTRIBUTIONS, Lab, Outcome
 
 WHOLE = {distribution: f"whole-{distribution}" for distribution in DISTRIBUTIONS}
 PART = {distribution: f"part-{distribution}" for distribution in DISTRIBUTIONS}
@@ -71,7 +71,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    lab = Lab("fidelity-rollback", tmp_path_factory.mktemp("rollback"))
+    lab = Lab("fidelity-rollback", tmp_path_factory.mktemp("rollback"), ACCOUNTS_AND_FILES)
     try:
         lab.up([f"{host}=jira:{distribution}" for hosts in (WHOLE, PART) for distribution, host in hosts.items()])
         yield Story(lab)

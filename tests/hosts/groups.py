@@ -207,7 +207,10 @@ class Group:
         routes = json.loads(_output(["ip", "-json", "-4", "route", "show", "table", "all"]))
         taken = [ipaddress.IPv4Network(route["dst"], strict=False) for route in routes if "/" in route.get("dst", "")]
         for name in self.podman.lines("network", "ls", "--format={{.Name}}"):
-            described = json.loads(self.podman.run("network", "inspect", name).stdout)
+            inspected = self.podman.run("network", "inspect", name, check=False)
+            if inspected.returncode != 0:  # of another group, which has just gone
+                continue
+            described = json.loads(inspected.stdout)
             taken += [ipaddress.IPv4Network(subnet["subnet"]) for subnet in described[0].get("subnets") or []]
         start = int.from_bytes(hashlib.sha256(f"{self.podman.id}/{self.name}".encode()).digest()[:1])
         candidates = [*NETWORKS[start:], *NETWORKS[:start]]

@@ -49,6 +49,7 @@ class Bitbucket(double.Double):
             "CLUSTER_PROPERTIES": cluster if s["cluster"] else "",
             "HAZELCAST": f"listen 0.0.0.0 {s['hazelcast_port']}" if s["cluster"] else "",
             "SIDECAR": sidecar if s["sidecar_port"] else "",
+            **logs.forwarded_in_audit(s["audit_forwarded"], "{addresses|json}"),
         }
 
     def content(self) -> None:
@@ -57,7 +58,7 @@ class Bitbucket(double.Double):
         version = self.settings["version"]
         java.install_libraries(web_inf / "lib")
         shutil.copy(java.TOMCAT / "bin/tomcat-juli.jar", web_inf / "lib")
-        classes = ("Instance", "Dashboard", "Launcher", "Embedded")
+        classes = (*java.PAGES, "Launcher", "Embedded")
         self.compile(web_inf / "classes", classes, web_inf / "lib")
         tree.write(web_inf / "classes/instance.txt", self.script(self.all_values()))
         self.compile(self.install / "app", ("Main",), main=LAUNCHER, values={"LAUNCHER": "Embedded"})

@@ -117,7 +117,7 @@ class Double:
     def program(self, target: Path, main: str, script: str, values: Mapping[str, str] | None = None) -> None:
         """Make an archive that runs a script without any servlet container."""
         with tempfile.TemporaryDirectory() as folder:
-            self.compile(Path(folder), ("Instance", "Launcher", "Main"), main=main, values=values)
+            self.compile(Path(folder), (*java.CORE, "Launcher", "Main"), main=main, values=values)
             classes = sorted(Path(folder).rglob("*.class"))
             compiled = {str(path.relative_to(folder)): path.read_bytes() for path in classes}
         manifest = f"Manifest-Version: 1.0\nMain-Class: {main}\n"

@@ -18,6 +18,9 @@ TOMCAT = Path("/usr/local/lib/doubles")
 COMPILER = TOMCAT / "ecj.jar"
 TOMCAT_SCRIPTS = ("catalina.sh", "configtest.sh", "digest.sh", "setclasspath.sh", "shutdown.sh", "startup.sh",
                   "tool-wrapper.sh", "version.sh", "bootstrap.jar", "tomcat-juli.jar")  # fmt: skip
+# Classes of every double, and of those that have pages.
+CORE = ("Instance", "Accounts", "AuditFiles", "Loggers", "Login", "Occasion", "Text")
+PAGES = (*CORE, "Dashboard", "Visit")
 TOMCAT_FOLDERS = ("logs", "temp", "work", "webapps", "conf/Catalina/localhost")
 
 

@@ -44,6 +44,21 @@ def write(path: Path, lines: Sequence[str]) -> None:
     tree.write(path, "".join(f"{line}\n" for line in lines))
 
 
+def forwarded_in_audit(where: str, together: str) -> dict[str, str]:
+    """Return where a script writes X-Forwarded-For in audit entries; `together` is how it stands with the peer."""
+    if where not in ("attribute", "source"):
+        raise SystemExit(f"audit_forwarded={where}: there are attribute and source.")
+    attribute = (
+        'with forwarded context audit.extra {audit.extra},{"name":"Load balancer/proxy IP address",'
+        '"nameI18nKey":"atlassian.audit.event.attribute.forwarder","value":"{forwarded|json}"}'
+    )
+    in_source = where == "source"
+    return {
+        "AUDIT_SOURCE": together if in_source else "{peer}",
+        "AUDIT_FORWARDER": "" if in_source else attribute,
+    }
+
+
 def audit(
     folder: Path,
     system: str,

@@ -37,7 +37,7 @@ class WebApplication(Double):
         """Make Tomcat, classes and what tells the version."""
         values = self.all_values()
         java.install_tomcat(self.install / self.tomcat, values)
-        self.compile(self.web_root / "WEB-INF/classes", ("Instance", "Dashboard"), self.install / self.tomcat / "lib")
+        self.compile(self.web_root / "WEB-INF/classes", java.PAGES, self.install / self.tomcat / "lib")
         tree.install_templates(COMMON / "files" / "webapp", self.web_root, values)
         for artifact in self.artifacts:
             tree.maven(self.web_root, self.group, artifact, self.settings["version"])

@@ -77,6 +77,7 @@ class Confluence(WebApplication):
             "CLUSTER": "\n".join(f'    <property name="{key}">{value}</property>' for key, value in lines.items()),
             "MANAGED_SYNCHRONY": managed if s["synchrony"] == "managed" else "",
             "SYNCHRONY_DATABASE_PASSWORD": "" if s["synchrony_env_file"] else DATABASE_PASSWORD,
+            **logs.forwarded_in_audit(s["audit_forwarded"], "{list|json}"),
         }
 
     def units(self) -> list[str]:

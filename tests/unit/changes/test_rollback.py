@@ -436,7 +436,7 @@ STEPS: dict[str, Callable[[Host, Changes, Path, int], Any]] = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(sorted(STEPS)), NAMES, st.integers(0, 63)), max_size=12))
 def test_any_sequence_of_changes_comes_back(steps: list[tuple[str, str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

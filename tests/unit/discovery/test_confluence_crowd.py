@@ -339,7 +339,7 @@ class TestHalfConfigured:
         crowd(host)
         host.write(f"{CROWD}/crowd-webapp/WEB-INF/classes/crowd-init.properties", "crowd.home=\\u00\n")
         (instance,) = found(host).values()
-        assert "crowd-init.properties: a \\u escape is not followed" in messages(instance)
+        assert "crowd-init.properties: line 1: a \\u escape is not followed" in messages(instance)
         assert instance["home_source"] == "known default place"
 
     def test_setup_not_begun(self, host: FakeHost) -> None:

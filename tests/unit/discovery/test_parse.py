@@ -153,7 +153,7 @@ class TestShell:
             parse.parse_shell(script)
         assert time.monotonic() - begin < 20
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.text(alphabet=st.sampled_from("Aab01 \t\n='\"`$(){}[]|&;<>#\\:-+%!*~/if then else fi"), max_size=120))
     @example("A=${A:=${A:=${A}}}")
     @example("$'")
@@ -164,12 +164,12 @@ class TestShell:
             return
         assert all(isinstance(value, str) for value in result.values.values())
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.text(alphabet=st.characters(blacklist_characters="'\x00"), max_size=60))
     def test_single_quotes_are_literal(self, text: str) -> None:
         assert parse.parse_shell(f"A='{text}'").certain("A") == text
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(st.binary(max_size=200))
     def test_any_bytes(self, data: bytes) -> None:
         with contextlib.suppress(parse.ParseError):
@@ -199,7 +199,7 @@ class TestProperties:
         with pytest.raises(parse.ParseError, match="four hexadecimal digits"):
             parse.parse_properties("a=\\u12")
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.binary(max_size=200))
     def test_only_its_own_error(self, data: bytes) -> None:
         try:
@@ -209,7 +209,7 @@ class TestProperties:
         for value in values.values():
             value.encode("utf-8")
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(
         st.dictionaries(
             st.from_regex(r"[a-z.]{1,10}", fullmatch=True), st.from_regex(r"[a-zA-Z0-9/._]{0,20}", fullmatch=True)
@@ -251,7 +251,7 @@ class TestUnit:
         text = "# c\n; d\nA=b c\nexport B='x y'\nC=\"$A\"\nD=1\\\n2\nbad name=1\nE\n"
         assert parse.parse_environment_file(text) == {"A": "b c", "B": "x y", "C": "$A", "D": "12"}
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.text(alphabet=st.sampled_from("[]=\\\n#; aB'\"%$"), max_size=100))
     def test_never_fails(self, text: str) -> None:
         for _section, key, value in parse.parse_unit(text):
@@ -308,7 +308,7 @@ class TestXml:
         with pytest.raises(parse.ParseError, match="too many or too deeply nested"):
             parse.parse_xml(data)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.one_of(st.binary(max_size=100), st.text(alphabet="<>/&;!?ab=\"'[] DOCTYPE", max_size=80).map(str.encode)))
     def test_only_its_own_error(self, data: bytes) -> None:
         with contextlib.suppress(parse.ParseError):
@@ -385,7 +385,7 @@ class TestJvm:
     def test_the_rest_stays(self, argument: str) -> None:
         assert parse.redact([argument], ["atlassian.pats.*"]) == [argument]
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(st.lists(st.text(max_size=40), max_size=5))
     def test_never_fails(self, arguments: list[str]) -> None:
         shown = parse.redact(arguments, ["a.*"])

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
@@ -69,7 +69,12 @@ class Host:
         return [asked["phase"] for asked in self.asked]
 
     def run(
-        self, check_mode: bool = False, transport: str = "ssh", hostvars: Any = None, **args: Any
+        self,
+        check_mode: bool = False,
+        transport: str = "ssh",
+        hostvars: Any = None,
+        more: dict[str, Any] | None = None,
+        **args: Any,
     ) -> dict[str, Any]:
         name = "atlassian_dc.hardening.firewall"
         task: Any = SimpleNamespace(
@@ -78,7 +83,7 @@ class Host:
         connection: Any = SimpleNamespace(transport=transport, reset=self.reset)
         action: Any = ActionModule.__new__(ActionModule)
         action._task, action._connection = task, connection
-        return dict(action.run(task_vars={"hostvars": hostvars or {}}))
+        return dict(action.run(task_vars={"hostvars": hostvars or {}, "inventory_hostname": "proxy1", **(more or {})}))
 
 
 @pytest.fixture
@@ -191,3 +196,27 @@ class TestNames:
         (entry,) = host.asked[0]["unresolved"]
         assert (entry["variable"], entry["name"]) == ("atlassian_dc_cluster_peers", "node2.example.invalid")
         assert host.asked[0]["cluster_peers"] == ["192.0.2.2"]
+
+
+class TestRelay:
+    """The host of a reverse proxy lets in who tells it whom to ban."""
+
+    HOSTS: ClassVar[dict[str, dict[str, Any]]] = {
+        "proxy1": {"atlassian_dc_proxy_hosts": ["proxy1"]},
+        "jira1": {"ansible_host": "192.0.2.10", "atlassian_dc_proxy_hosts": ["proxy1", "proxy2"]},
+        "wiki1": {"ansible_host": "192.0.2.11", "atlassian_dc_proxy_hosts": ["proxy2"]},
+        "db1": {"ansible_host": "192.0.2.12"},
+    }
+
+    @pytest.mark.parametrize(("more", "port"), [({}, "22"), ({"ansible_port": 2222}, "2222")])
+    def test_is_let_in_over_ssh(self, host: Host, more: dict[str, Any], port: str) -> None:
+        declared = {"name": "x", "ports": [1], "from": ["any"]}
+        host.run(check_mode=True, hostvars=self.HOSTS, services=[declared], more=more)
+        assert host.asked[0]["services"] == [
+            declared,
+            {"name": "ban relay", "ports": [port], "from": ["192.0.2.10"]},
+        ]
+
+    def test_is_nobody_on_another_host(self, host: Host) -> None:
+        host.run(check_mode=True, hostvars=self.HOSTS, more={"inventory_hostname": "db1"})
+        assert "services" not in host.asked[0]

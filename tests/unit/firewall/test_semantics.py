@@ -83,7 +83,7 @@ PACKETS = st.builds(
 ZONES = {name: Zone((name,)) for name in ("docker0", "br-1", "br-2", "wg0")}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rule_sets(), st.lists(PACKETS, min_size=1, max_size=20))
 def test_all_decide_alike(rules: RuleSet, packets: list[Packet]) -> None:
     table = NftTable(render_nft(rules))
@@ -102,7 +102,7 @@ def test_all_decide_alike(rules: RuleSet, packets: list[Packet]) -> None:
         assert firewalld.accepts(packet, ingress=False) is out, packet
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rule_sets(), rule_sets())
 def test_files_and_previews_keep_what_rules_are(rules: RuleSet, others: RuleSet) -> None:
     assert RuleSet.from_dict(json.loads(json.dumps(rules.as_dict()))) == rules
@@ -111,7 +111,7 @@ def test_files_and_previews_keep_what_rules_are(rules: RuleSet, others: RuleSet)
     assert all("\n" not in line and line.isprintable() for line in describe(rules) + diff(rules, others))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(LISTS, ADDRESSES)
 def test_one_form_of_networks_holds_the_same_addresses(networks: list[str], address: str) -> None:
     canonical = parse_networks(networks, "v")

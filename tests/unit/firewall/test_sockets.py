@@ -399,7 +399,7 @@ class TestTrouble:
         max_size=5,
     )
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         tables=st.fixed_dictionaries(dict.fromkeys(("tcp", "tcp6", "udp", "udp6"), LINES)),
         others=st.fixed_dictionaries(

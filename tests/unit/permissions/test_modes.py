@@ -24,7 +24,7 @@ EXPRESSION = st.lists(CLAUSE, min_size=1, max_size=4).map(",".join)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may set every bit")
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=EXPRESSION, mode=st.integers(0, 0o7777), is_dir=st.booleans())
 def test_one_application_is_what_chmod_does(tmp_path: Path, text: str, mode: int, is_dir: bool) -> None:
     path = tmp_path / ("folder" if is_dir else "file")

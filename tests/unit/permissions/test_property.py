@@ -106,7 +106,7 @@ def accessible(mode: int, uid: int, gid: int) -> int:
     return mode >> 3 & 7 if gid == SERVICE_GID else mode & 7
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     entries=st.lists(ENTRY, max_size=12),
     readers=st.sampled_from([[], [{"user": READER}], [{"group": str(READER_UID)}]]),

@@ -47,7 +47,7 @@ def disturb(root: str, outside: str, action: str, number: int) -> None:
         os.mkdir(chosen)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(paths=PATHS, levels=st.integers(1, 4), actions=ACTIONS, when=st.integers(0, 5))
 def test_each_folder_once_and_none_outside(
     paths: list[list[bytes]], levels: int, actions: list[tuple[str, int]], when: int

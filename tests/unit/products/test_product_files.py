@@ -151,6 +151,16 @@ class TestSchema:
             lambda data: data["user"].pop("variable"),
             lambda data: data.update(needs={"groups": [{"name": "docker", "source": "helm"}]}),
             lambda data: data["process"].update(companions=[{"name": "x", "source": "helm"}]),
+            lambda data: data.pop("failed_logins"),
+            lambda data: data["failed_logins"][0].update(name="Security log"),
+            lambda data: data["failed_logins"][0].update(lines=["FAILED for <ADDRESSES>"]),
+            lambda data: data["failed_logins"][0].update(lines=["^FAILED for <HOST>$"]),
+            lambda data: data["failed_logins"][0].pop("separator"),
+            lambda data: data["failed_logins"][0].pop("written"),
+            lambda data: data["failed_logins"][0]["written"][0].update(level="loud"),
+            lambda data: data["failed_logins"][0].update(
+                written=[{"kind": "audit_coverage", "area": "security", "level": "off", "proof": ["x"]}]
+            ),
         ],
     )
     def test_finds_mistakes(self, jira: dict[str, Any], change: Any) -> None:
@@ -158,7 +168,7 @@ class TestSchema:
         assert complaints(jira)
 
     def test_a_service_that_is_part_of_a_product_may_leave_out_what_that_tells(self, jira: dict[str, Any]) -> None:
-        for section in ("http", "cluster", "archives", "code", "web", "rest", "lifecycle", "backup"):
+        for section in ("http", "cluster", "failed_logins", "archives", "code", "web", "rest", "lifecycle", "backup"):
             del jira[section]
         assert complaints(jira)
         jira["part_of"] = "confluence"

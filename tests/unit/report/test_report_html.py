@@ -307,7 +307,7 @@ def test_a_report_without_hosts_or_optional_parts_is_shown() -> None:
     assert "DC-DIR-01" in page(with_host).words
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text(alphabet=st.characters(), min_size=1, max_size=200))
 def test_any_text_anywhere_keeps_the_page_whole(text: str) -> None:
     report: dict[str, Any] = samples.audit()

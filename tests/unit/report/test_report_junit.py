@@ -142,7 +142,7 @@ def test_the_same_report_gives_the_same_text(name: str) -> None:
     assert render_junit(first) == render_junit(second)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text(alphabet=st.characters(), min_size=1, max_size=200))
 def test_any_text_anywhere_gives_xml_that_parses(text: str) -> None:
     report = samples.audit()

@@ -136,7 +136,7 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
 
 
 @pytest.mark.skipif(VISUDO is None, reason="visudo is not installed")
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(text=files)
 def test_visudo_takes_the_result(text: str) -> None:
     def accepted(content: str) -> bool:

@@ -90,7 +90,8 @@ class TestRoles:
         assert [control for control in sorted(carried) if control not in readme] == []
 
     def test_its_controls_are_those_of_the_catalogue(self, role: str) -> None:
-        carried = {c for t in tasks_of(CHECKOUT / "roles" / role / "tasks/main.yml") for c in controls_of(t)}
+        files = (CHECKOUT / "roles" / role).glob("tasks/*.yml")
+        carried = {control for path in files for task in tasks_of(path) for control in controls_of(task)}
         assert carried == {control.id for control in load_catalogue().values() if control.role == role}
 
     def test_every_module_is_called_by_its_full_name(self, role: str) -> None:

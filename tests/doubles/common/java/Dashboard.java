@@ -13,7 +13,10 @@ import java.io.IOException;
 import java.util.HashMap;
 import java.util.Map;
 
-/** Starts the instance with its web application, and is a page that writes what the product writes while it answers. */
+/**
+ * Starts the instance with its web application, and is its pages: one that writes what the product writes while it
+ * answers, and those where somebody logs in.
+ */
 public final class Dashboard extends HttpServlet implements ServletContextListener {
     private static final long serialVersionUID = 1L;
     private static final String ATTRIBUTE = Instance.class.getName();
@@ -36,6 +39,9 @@ public final class Dashboard extends HttpServlet implements ServletContextListen
         Instance instance = new Instance(context.getInitParameter("script"), places);
         publish(context, instance);
         instance.start();
+        context.getServletRegistrations().values().stream()
+            .filter(servlet -> Dashboard.class.getName().equals(servlet.getClassName()))
+            .forEach(servlet -> instance.logins().forEach(login -> servlet.addMapping(login.path())));
     }
 
     @Override
@@ -45,14 +51,36 @@ public final class Dashboard extends HttpServlet implements ServletContextListen
 
     @Override
     protected void doGet(HttpServletRequest request, HttpServletResponse response) throws IOException {
+        doPost(request, response);
+    }
+
+    @Override
+    protected void doPost(HttpServletRequest request, HttpServletResponse response) throws IOException {
         Instance instance = instance(getServletContext());
-        boolean asksForStatus = request.getRequestURI().endsWith("/status");
-        if (!asksForStatus) {
-            instance.everyRequest();
+        if (request.getRequestURI().endsWith("/status")) {
+            answer(instance, response, 200, "application/json", instance.statusAsJson());
+            return;
         }
-        boolean well = instance.state().equals("RUNNING");
-        response.setStatus(well ? HttpServletResponse.SC_OK : HttpServletResponse.SC_INTERNAL_SERVER_ERROR);
-        response.setContentType(asksForStatus ? "application/json;charset=UTF-8" : "text/html;charset=UTF-8");
-        response.getWriter().print(asksForStatus ? instance.statusAsJson() : instance.page() + "\n");
+        Visit visit = new Visit(instance, request);
+        int status = visit.status();
+        visit.occasion().context().forEach(request::setAttribute);
+        visit.occasion().headers().forEach(response::setHeader);
+        if (status == HttpServletResponse.SC_FOUND) {
+            response.setStatus(status);
+            response.setHeader("Location", request.getContextPath() + visit.login().where());
+        } else if (visit.isOfProgram()) {
+            answer(instance, response, status, "application/json", "{\"status\":" + status + "}");
+        } else {
+            answer(instance, response, status, "text/html", instance.page() + "\n");
+        }
+        instance.answered(visit.occasion(), response.getStatus());
+    }
+
+    /** An instance that something went wrong with answers nothing else. */
+    private static void answer(Instance instance, HttpServletResponse response, int status, String type, String body)
+            throws IOException {
+        response.setStatus(instance.state().equals("RUNNING") ? status : HttpServletResponse.SC_INTERNAL_SERVER_ERROR);
+        response.setContentType(type + ";charset=UTF-8");
+        response.getWriter().print(body);
     }
 }

@@ -43,11 +43,15 @@ public final class Instance {
     private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss,SSS", Locale.ROOT);
     private static final DateTimeFormatter ZONE = DateTimeFormatter.ofPattern("Z", Locale.ROOT);
     private static final DateTimeFormatter DAY = DateTimeFormatter.ofPattern("yyyyMMdd", Locale.ROOT);
-    private static final Pattern PLACEHOLDER = Pattern.compile("\\{([a-z][a-z.-]*)\\}");
+    private static final Pattern PLACEHOLDER = Pattern.compile("\\{([a-z][a-z.-]*)((?:\\|[a-z]+)*)\\}");
 
     private final Map<String, List<String>> sections = new HashMap<>();
     private final Map<String, String> values;
     private final List<Process> children = new ArrayList<>();
+    private final List<Login> logins = new ArrayList<>();
+    private final Accounts accounts = new Accounts();
+    private final AuditFiles auditFiles = new AuditFiles();
+    private Loggers loggers = Loggers.NONE;
     private final AtomicInteger requests = new AtomicInteger();
     private volatile String state = "STARTING";
     private volatile String failedPath;
@@ -65,12 +69,13 @@ public final class Instance {
     public Instance(String script, Map<String, String> known) {
         values = new HashMap<>(known);
         values.put("tmp", System.getProperty("java.io.tmpdir"));
-        List<String> section = new ArrayList<>();
+        List<List<String>> open = List.of();
         for (String line : script.lines().map(String::strip).toList()) {
             if (line.startsWith("[") && line.endsWith("]")) {
-                section = sections.computeIfAbsent(line.substring(1, line.length() - 1), name -> new ArrayList<>());
+                open = Stream.of(line.substring(1, line.length() - 1).split(" "))
+                    .map(name -> sections.computeIfAbsent(name, any -> new ArrayList<>())).toList();
             } else if (!line.isEmpty() && !line.startsWith("#")) {
-                section.add(line);
+                open.forEach(section -> section.add(line));
             }
         }
     }
@@ -85,35 +90,66 @@ public final class Instance {
         if (failure == null) {
             return start + "}";
         }
-        return start + ",\"path\":\"" + escape(failedPath) + "\",\"error\":\"" + escape(failure) + "\"}";
+        return start + ",\"path\":\"" + Text.json(failedPath) + "\",\"error\":\"" + Text.json(failure) + "\"}";
     }
 
     /** What its pages show. */
     public String page() {
-        return fill(String.join("\n", section("page")), requests.get());
+        return fill(String.join("\n", section("page")), own());
     }
 
     public void start() {
-        run("start");
+        run("start", own());
         if (failure == null) {
-            run("ready");
+            run("ready", own());
         }
         if (failure == null) {
             state = "RUNNING";
         }
     }
 
+    /** The next request, with what is known of it beside its number; it has done nothing yet. */
+    public Occasion arrival(Map<String, String> facts) {
+        Occasion occasion = new Occasion(requests.incrementAndGet(), facts);
+        serve("arrival", occasion);
+        return occasion;
+    }
+
     /** What answering a page, or the next beat of something that serves no pages, writes. */
-    public void everyRequest() {
-        if (state.equals("RUNNING")) {
-            requests.incrementAndGet();
-            run("request");
-        }
+    public void everyRequest(Occasion occasion) {
+        serve("request", occasion);
+    }
+
+    /** Where somebody can log in. */
+    public List<Login> logins() {
+        return logins;
+    }
+
+    /** Somebody tries a name and a password; says how that went and writes what the product writes. */
+    public Accounts.Outcome login(Login login, String name, String password, Occasion occasion) {
+        Accounts.Outcome outcome = accounts.attempt(name, password);
+        occasion.note("user", name);
+        occasion.note("account", outcome.account());
+        occasion.note("failures", Integer.toString(outcome.failures()));
+        serve(outcome.section(), occasion);
+        serve(outcome.section() + ":" + login.path(), occasion);
+        return outcome;
+    }
+
+    /** Somebody whose address may not ask is turned away before any name is looked at. */
+    public void refuse(Occasion occasion) {
+        serve("refused", occasion);
+    }
+
+    /** What is written once it is known how a request is answered. */
+    public void answered(Occasion occasion, int status) {
+        occasion.note("status", Integer.toString(status));
+        serve("answer", occasion);
     }
 
     public void stop() {
         if (state.equals("RUNNING")) {
-            run("stop");
+            run("stop", own());
         }
         for (Process child : children) {
             child.destroy();
@@ -143,21 +179,32 @@ public final class Instance {
         return values.get(name);
     }
 
-    private void run(String name) {
-        int number = requests.get();
+    /** What the instance does by itself. */
+    private Occasion own() {
+        return new Occasion(requests.get(), Map.of());
+    }
+
+    /** Nothing is written for requests once something has failed. */
+    private void serve(String name, Occasion occasion) {
+        if (state.equals("RUNNING")) {
+            run(name, occasion);
+        }
+    }
+
+    private void run(String name, Occasion occasion) {
         for (String line : section(name)) {
             try {
-                step(line, number);
+                step(line, occasion);
             } catch (RuntimeException error) {
                 fail(Path.of(values.getOrDefault("home", "/")), new IOException(line, error));
             }
         }
     }
 
-    private void step(String line, int number) {
+    private void step(String line, Occasion occasion) {
         String[] parts = line.split(" ", 2);
         String rest = parts.length > 1 ? parts[1] : "";
-        String[] words = fill(rest, number).split(" ");
+        String[] words = fill(rest, occasion).split(" ");
         switch (parts[0]) {
             case "home" -> home(words[0], words.length > 1 ? path(words[1]) : null);
             case "version" -> values.put("version", read(path(words[0]), words[1]));
@@ -171,17 +218,27 @@ public final class Instance {
             case "executable" -> each(words, Instance::mustBeExecutable);
             case "scratch" -> each(words, Instance::writeAndRemove);
             case "copy" -> copy(path(words[0]), path(words[1]));
-            case "append" -> append(rest, number);
+            case "append" -> append(rest, occasion);
             case "run" -> attempt(path(words[0]), path -> children.add(child(words)));
             case "listen" -> attempt(Path.of("port", words[1]), path -> listen(words));
             case "http" -> attempt(Path.of("port", words[1]), path -> answer(words));
             case "beat" -> beat(words);
+            case "account" -> accounts.add(words[0], words[1]);
+            case "patience" -> accounts.bearFailures(Integer.parseInt(words[0]), words[1].equals("known"));
+            case "login" -> logins.add(Login.of(words));
+            case "context" -> occasion.context(words[0], text(after(rest, 1), occasion));
+            case "header" -> occasion.header(words[0], fill(after(rest, 1), occasion));
+            case "with" -> only(occasion.knows(words[0]), rest, occasion);
+            case "without" -> only(!occasion.knows(words[0]), rest, occasion);
+            case "loggers" -> attempt(path(words[0]), path -> loggers = Loggers.read(path, path(words[1])));
+            case "log" -> log(words[0], words[1], text(after(rest, 2), occasion), occasion);
+            case "audit" -> audit(words[0], text(after(rest, 1), occasion));
             default -> throw new IllegalArgumentException("no such step");
         }
     }
 
     /** Fill in placeholders; a name nobody has set stays as it is, as braces also occur in JSON. */
-    private String fill(String text, int number) {
+    private String fill(String text, Occasion occasion) {
         ZonedDateTime now = ZonedDateTime.now();
         Map<String, String> known = new HashMap<>(values);
         known.put("state", state);
@@ -191,11 +248,29 @@ public final class Instance {
         known.put("second", Long.toString(now.toEpochSecond()));
         known.put("nano", Integer.toString(now.getNano()));
         known.put("thread", Thread.currentThread().getName());
-        known.put("request", (now.getHour() * 60 + now.getMinute()) + "x" + number + "x1");
-        known.put("session", Integer.toString(1_000_000_000 + number, 36));
-        known.put("name", Long.toString(System.currentTimeMillis(), 36) + number);
-        return PLACEHOLDER.matcher(text)
-            .replaceAll(match -> Matcher.quoteReplacement(known.getOrDefault(match.group(1), match.group())));
+        known.put("name", Long.toString(System.currentTimeMillis(), 36) + occasion.number());
+        known.putAll(occasion.facts());
+        return PLACEHOLDER.matcher(text).replaceAll(match -> {
+            String value = known.get(match.group(1));
+            return Matcher.quoteReplacement(value == null ? match.group() : Text.filtered(value, match.group(2)));
+        });
+    }
+
+    /** A text of the script with its line breaks; those that somebody sent stay apart from them. */
+    private String text(String text, Occasion occasion) {
+        return fill(text.replace("\\n", "\n"), occasion);
+    }
+
+    /** What is left of a line after some words. */
+    private static String after(String line, int words) {
+        String[] parts = line.split(" ", words + 1);
+        return parts.length > words ? parts[words] : "";
+    }
+
+    private void only(boolean holds, String rest, Occasion occasion) {
+        if (holds) {
+            step(after(rest, 1), occasion);
+        }
     }
 
     private Path path(String word) {
@@ -268,11 +343,41 @@ public final class Instance {
         }
     }
 
-    private void append(String rest, int number) {
+    private void append(String rest, Occasion occasion) {
         String[] parts = rest.split(" ", 2);
-        String text = parts.length > 1 ? fill(parts[1], number).replace("\\n", "\n") + "\n" : "";
-        attempt(path(fill(parts[0], number)), path -> Files.write(path, text.getBytes(StandardCharsets.UTF_8),
-            StandardOpenOption.CREATE, StandardOpenOption.APPEND));
+        String text = parts.length > 1 ? text(parts[1], occasion) + "\n" : "";
+        attempt(path(fill(parts[0], occasion)), path -> write(path, text));
+    }
+
+    /** Write at the end of a file, all at once so that two requests do not mix. */
+    private static void write(Path path, String text) throws IOException {
+        Files.write(path, text.getBytes(StandardCharsets.UTF_8), StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+    }
+
+    /** Write to the files that the settings of the loggers send a message to, at the first of some levels that is on. */
+    private void log(String name, String levels, String message, Occasion occasion) {
+        String[] place = name.split("#");
+        Stream.of(levels.split("\\|")).filter(level -> loggers.isEnabled(place[0], level)).findFirst().ifPresent(level -> {
+            String method = place.length > 1 ? place[1] : "";
+            Loggers.Event event = new Loggers.Event(place[0], method, level, thread(occasion), message, occasion.facts());
+            loggers.written(event).forEach((file, text) -> attempt(file, path -> write(path, text)));
+        });
+    }
+
+    /** The thread's name; some products put into it what it is asked for. */
+    private String thread(Occasion occasion) {
+        String name = Thread.currentThread().getName();
+        boolean decorated = values.getOrDefault("thread.url", "").equalsIgnoreCase("true") && occasion.knows("uri");
+        return decorated ? name + " url: " + occasion.facts().get("uri") : name;
+    }
+
+    /** An entry of the audit log, if what it is about is covered at that level. */
+    private void audit(String level, String entry) {
+        if (AuditFiles.covers(values.get("audit.security"), level)) {
+            attempt(path("log/audit"), folder -> auditFiles.write(folder, entry + "\n",
+                Long.parseLong(values.getOrDefault("audit.bytes", "104857600")),
+                Integer.parseInt(values.getOrDefault("audit.files", "100"))));
+        }
     }
 
     private static void writeAndRemove(Path path) throws IOException {
@@ -320,7 +425,7 @@ public final class Instance {
         InetSocketAddress address = new InetSocketAddress(InetAddress.getByName(words[0]), Integer.parseInt(words[1]));
         HttpServer server = HttpServer.create(address, 0);
         server.createContext(words[2], exchange -> {
-            everyRequest();
+            everyRequest(arrival(Map.of()));
             byte[] body = (state.equals("RUNNING") ? words[3] : statusAsJson()).getBytes(StandardCharsets.UTF_8);
             exchange.sendResponseHeaders(state.equals("RUNNING") ? 200 : 500, body.length);
             try (OutputStream out = exchange.getResponseBody()) {
@@ -336,7 +441,7 @@ public final class Instance {
             while (true) {
                 try (Socket server = new Socket()) {
                     server.connect(new InetSocketAddress(words[0], Integer.parseInt(words[1])), 2000);
-                    everyRequest();
+                    everyRequest(arrival(Map.of()));
                     Thread.sleep(1000L * Integer.parseInt(words[2]));
                 } catch (IOException error) {
                     pause();
@@ -387,19 +492,5 @@ public final class Instance {
             return null;
         }
         return properties.getProperty(key);
-    }
-
-    private static String escape(String text) {
-        StringBuilder out = new StringBuilder();
-        for (char c : text.toCharArray()) {
-            if (c == '"' || c == '\\') {
-                out.append('\\').append(c);
-            } else if (c < ' ') {
-                out.append(' ');
-            } else {
-                out.append(c);
-            }
-        }
-        return out.toString();
     }
 }
