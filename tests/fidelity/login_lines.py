@@ -167,10 +167,10 @@ def read_found(output: str) -> Found:
     first_lines = {sample.lines[0] for sample in samples()}
     found: Found = Counter()
     for block in ("\n" + output).split("\n=== ")[1:]:
-        name, _, rest = block.partition("\n")
+        name, _end, rest = block.partition("\n")
         key, source = by_filter[name]
         for row in rest.split("\n"):
-            address, _, line = row.partition("\t")
+            address, _tab, line = row.partition("\t")
             # Of an entry of several lines each is printed.
             if address and (source.multiline == 1 or line in first_lines):
                 found[(key, address, line)] += 1

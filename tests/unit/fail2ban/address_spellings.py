@@ -16,7 +16,7 @@ GROUPS = st.one_of(st.just(0), st.integers(0, 0xFFFF), st.sampled_from([0x0A00, 
 @st.composite
 def ipv6_numbers(draw: st.DrawFn) -> int:
     value = 0
-    for _ in range(8):
+    for _number in range(8):
         value = value << 16 | draw(GROUPS)
     if draw(st.booleans()):
         value = 0xFFFF << 32 | value & 0xFFFFFFFF

@@ -68,7 +68,7 @@ class TestSamples:
         assert found == Counter(sample.found)
 
     def test_every_source_has_some_of_them(self) -> None:
-        found = {(source, sample.kind) for sample in SAMPLES for source, _ in sample.found}
+        found = {(source, sample.kind) for sample in SAMPLES for source, _address in sample.found}
         assert {source for source, kind in found if kind == "constructed"} == set(SOURCES)
         assert {sample.kind for sample in SAMPLES} == set(login_lines.KINDS)
         assert {sample.place.split(".")[0] for sample in SAMPLES if sample.kind == "adversarial"} == {
