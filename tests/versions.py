@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import functools
 import os
 import re
 import shutil
@@ -144,6 +145,7 @@ def pip_settings(environment: Environment) -> configparser.RawConfigParser:
     return settings
 
 
+@functools.lru_cache(maxsize=1)
 def oldest_and_newest() -> tuple[str, str]:
     """Return the first and the last version there is a Python for."""
     found = [known for known, (oldest, newest) in VERSIONS.items() if find_python(oldest, newest)]

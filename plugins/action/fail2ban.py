@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import ANY
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import NAMES, Resolver
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import Resolver
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import PROXY_HOSTS
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import load_products, product_data
@@ -28,7 +28,7 @@ class ActionModule(ControlAction):
     def module_arguments(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of the module."""
         arguments = super().module_arguments(task_vars)
-        resolver = Resolver(task_vars["hostvars"], task_vars.get("ansible_facts", {}).get(NAMES))
+        resolver = Resolver.of(task_vars)
         for option, variable in LISTS.items():
             if arguments.get(option) is not None:
                 arguments[option] = resolver.addresses(variable, as_list(arguments[option]), (ANY,))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import NAMES, Resolver
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import Resolver
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import PROXY_HOSTS
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import product_data
@@ -22,7 +22,7 @@ class ActionModule(ControlAction):
         """Return the arguments of the module, names replaced by addresses."""
         arguments = super().module_arguments(task_vars)
         hosts, host = task_vars["hostvars"], task_vars["inventory_hostname"]
-        resolver = Resolver(hosts, task_vars.get("ansible_facts", {}).get(NAMES))
+        resolver = Resolver.of(task_vars)
         # People log in to a product as a whole, not to a part of it.
         whole = [item for item in arguments["instances"] if not product_data(item["product"]).get("part_of")]
         arguments["instances"] = whole

@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import ANY, GROUPS
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import NAMES, WORDS, Resolver
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import WORDS, Resolver
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import PROXY_HOSTS
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._selection import as_list
@@ -41,7 +41,7 @@ class ActionModule(ControlAction):
     def module_arguments(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of the module, names replaced by addresses."""
         arguments = super().module_arguments(task_vars)
-        resolver = Resolver(task_vars["hostvars"], task_vars.get("ansible_facts", {}).get(NAMES))
+        resolver = Resolver.of(task_vars)
         for word, variable in GROUPS.items():
             option = LISTS.get(word, word)
             if arguments.get(option) is not None:

@@ -151,12 +151,6 @@ def parse_answers(text: str) -> list[str]:
     return [answer.strip() for answer in text.split(PROMPT)[1:]]
 
 
-def jail_list(status: str) -> list[str]:
-    """Return the names of the jails in the answer to ``status``."""
-    match = re.search(r"Jail list:[ \t]*(.*)", status)
-    return [name.strip() for name in match[1].split(",") if name.strip()] if match else []
-
-
 def items(answer: str) -> list[str]:
     """Return the elements of an answer that is a list."""
     return [match[1] for match in re.finditer(r"(?m)^[|`]- (.+)$", answer)]

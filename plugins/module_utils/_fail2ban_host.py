@@ -20,19 +20,24 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban import (
+    CLIENT,
+    FOLDER,
+    PATIENCE,
+    SERVICE,
+    jail_list,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_dump import (
     OWN_QUESTIONS,
     QUESTIONS,
     Dump,
     JailDump,
     Running,
-    jail_list,
     parse_answers,
     parse_dump,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_jails import (
     EMPTY_LOG,
-    FOLDER,
     LOGS_PATH,
     LOGS_TIMER,
     OUTSIDE,
@@ -47,8 +52,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd im
 
 RunCommand = Callable[..., "tuple[int, str, str]"]
 
-CLIENT = "fail2ban-client"
-SERVICE = "fail2ban.service"
 SYSTEMD = "/etc/systemd/system"
 
 WATCHERS = (LOGS_PATH, LOGS_TIMER)
@@ -66,9 +69,6 @@ _SAY_NOTHING = (
     "test configuration failed",
     "The configuration stream failed because of the invalid syntax.",
 )
-
-PATIENCE = 15
-"""Seconds that a server may take until all of its jails run."""
 
 
 @dataclass

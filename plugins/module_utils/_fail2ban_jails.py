@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban import HEADER
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_filters import (
     Source,
     access_log_source,
@@ -31,7 +32,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets im
 Files = dict[str, str]
 """Files by their path below the folder of fail2ban."""
 
-FOLDER = "/etc/fail2ban"
 DEFAULTS = "jail.d/zz-atlassian-dc-fail2ban.local"
 PRODUCTS = "jail.d/zz-atlassian-dc-fail2ban-products.local"
 SSHD = "jail.d/zz-atlassian-dc-fail2ban-sshd.local"
@@ -58,8 +58,6 @@ LOOPBACK = ("127.0.0.0/8", "::1")
 ACTION = "nftables"
 DIGEST = "rendered"
 """Property of the action by which a running jail tells from which text it was made."""
-
-HEADER = "# Written by atlassian_dc.hardening, role fail2ban. Change its variables, not this file.\n"
 
 _NAME_LENGTH = 40
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f;<>\\]|\s$|^\s")

@@ -18,13 +18,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban import FOLDER as FAIL2BAN_FOLDER
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban import HEADER
+
 FOLDER = "/etc/atlassian-dc-fail2ban"
 KEY = f"{FOLDER}/relay_ed25519"
 KNOWN_HOSTS = f"{FOLDER}/known_hosts"
 SSH_CONFIG = f"{FOLDER}/ssh_config"
 TELL = f"{FOLDER}/tell"
 RECEIVE = f"{FOLDER}/receive"
-FAIL2BAN = "/etc/fail2ban"
 
 ACCOUNT = "atlassian-dc-fail2ban"
 HOME = "/var/lib/atlassian-dc-fail2ban-relay"
@@ -39,12 +41,11 @@ FILTER = "atlassian-dc-relay"
 CHECK = "check"
 """What a source says to learn whether it would be heard."""
 
-PURGE = f"{FAIL2BAN}/fail2ban.d/zz-atlassian-dc-relay.local"
-SSHD_JAIL = f"{FAIL2BAN}/jail.d/zz-atlassian-dc-relay.local"
+PURGE = f"{FAIL2BAN_FOLDER}/fail2ban.d/zz-atlassian-dc-relay.local"
+SSHD_JAIL = f"{FAIL2BAN_FOLDER}/jail.d/zz-atlassian-dc-relay.local"
 
 NEVER = ("127.0.0.0/8", "::1")
 
-_HEAD = "# Written by atlassian_dc.hardening, role fail2ban. Change its variables, not this file.\n"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]{40,2000}={0,2})(?: .*)?")
 
@@ -182,7 +183,7 @@ def read_proxy(name: str, ssh_config: str, known_hosts: str) -> Proxy | None:
 def render_known_hosts(proxies: Iterable[Proxy]) -> str:
     """Return the file that says by which keys proxies are known."""
     lines = [f"{proxy.name} {key}" for proxy in proxies for key in proxy.host_keys]
-    return _HEAD + "".join(f"{line}\n" for line in lines)
+    return HEADER + "".join(f"{line}\n" for line in lines)
 
 
 def render_ssh_config(proxies: Iterable[Proxy]) -> str:
@@ -219,11 +220,11 @@ def render_ssh_config(proxies: Iterable[Proxy]) -> str:
         "LogLevel": "ERROR",
     }
     everywhere = "".join(f"    {name} {value}\n" for name, value in options.items())
-    return f"{_HEAD}{''.join(hosts)}Host *\n{everywhere}"
+    return f"{HEADER}{''.join(hosts)}Host *\n{everywhere}"
 
 
 TELL_SCRIPT = f"""#!/bin/sh
-{_HEAD}# tell PROXY JAIL ban|unban ADDRESS: tells a proxy whom to ban. Run by fail2ban, which waits for it.
+{HEADER}# tell PROXY JAIL ban|unban ADDRESS: tells a proxy whom to ban. Run by fail2ban, which waits for it.
 proxy=$1 jail=$2 word=$3 address=$4
 state=/run/fail2ban
 # Without an answer a moment ago there is none now: many bans at once must not wait for each other.
@@ -257,7 +258,7 @@ def render_action() -> str:
     """
     untold = "/run/fail2ban/atlassian-dc-relay.<proxy>.<name>"
     return (
-        f"{_HEAD}[Definition]\n"
+        f"{HEADER}[Definition]\n"
         f"actionban = {TELL} <proxy> <name> ban <ip>\n"
         f"actionunban = {TELL} <proxy> <name> unban <ip>\n"
         "actionflush = true\n"
@@ -303,11 +304,11 @@ def render_authorized_keys(text: str, entry: Source, known: Iterable[str] | None
         if match and (names is None or match.group(1) in names):
             lines[match.group(1)] = line
     lines[entry.name] = authorized_line(entry)
-    return _HEAD + "".join(f"{lines[name]}\n" for name in sorted(lines))
+    return HEADER + "".join(f"{lines[name]}\n" for name in sorted(lines))
 
 
 RECEIVE_SCRIPT = f'''#!/usr/bin/python3 -I
-{_HEAD}"""receive SOURCE: the only command of account {ACCOUNT}. Writes to the journal whom a source wants banned."""
+{HEADER}"""receive SOURCE: the only command of account {ACCOUNT}. Writes to the journal whom a source wants banned."""
 
 import ipaddress
 import os
@@ -346,7 +347,7 @@ sys.exit(main())
 def render_filter() -> str:
     """Return the filter for what `RECEIVE_SCRIPT` writes; a jail says which word of which source it is for."""
     return (
-        f"{_HEAD}[Definition]\n"
+        f"{HEADER}[Definition]\n"
         f"failregex = ^\\S+ {IDENTIFIER}\\[\\d+\\]: <word> <ADDR> by <source>$\n"
         "ignoreregex =\n"
         "[Init]\n"
@@ -356,7 +357,7 @@ def render_filter() -> str:
 
 def render_unban_action() -> str:
     """Return the action that lifts a ban of a source."""
-    return f"{_HEAD}[Definition]\nactionban = fail2ban-client set <jail> unbanip <ip>\n"
+    return f"{HEADER}[Definition]\nactionban = fail2ban-client set <jail> unbanip <ip>\n"
 
 
 def jail_name(name: str) -> str:
@@ -371,7 +372,7 @@ def unban_jail_name(name: str) -> str:
 
 def jail_path(name: str) -> str:
     """Return the file with the jails for a source."""
-    return f"{FAIL2BAN}/jail.d/zz-{jail_name(name)}.local"
+    return f"{FAIL2BAN_FOLDER}/jail.d/zz-{jail_name(name)}.local"
 
 
 def render_jails(name: str, uid: int | None, bans: Bans) -> str:
@@ -397,7 +398,7 @@ ignorecommand =
 """
     # An address in it is found as soon as one of its dots is not just any character.
     pattern = re.escape(name)
-    return f"""{_HEAD}[{jail}]
+    return f"""{HEADER}[{jail}]
 {common}filter = {FILTER}[source="{pattern}"]
 bantime = {bans.ban_time}
 bantime.increment = true
@@ -419,12 +420,12 @@ action = {UNBAN_ACTION}[jail={jail}]
 
 def render_purge(seconds: int) -> str:
     """Return server options by which fail2ban does not forget a ban that still lasts."""
-    return f"{_HEAD}[Definition]\ndbpurgeage = {seconds}\n"
+    return f"{HEADER}[Definition]\ndbpurgeage = {seconds}\n"
 
 
 def render_sshd_jail() -> str:
     """Return what makes Debian's jail for sshd start where there is no ``/var/log/auth.log``."""
-    return f"{_HEAD}[sshd]\nbackend = systemd\n"
+    return f"{HEADER}[sshd]\nbackend = systemd\n"
 
 
 def complaint(out: str, err: str) -> str:

@@ -172,6 +172,7 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban import FOLDER, SERVICE
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_dump import (
     ACTION,
     JailDump,
@@ -186,7 +187,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_d
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_host import (
     PROBE,
-    SERVICE,
     Fail2banHost,
     Found,
     Trial,
@@ -194,7 +194,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_h
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_jails import (
     DEFAULTS,
     EMPTY_LOG,
-    FOLDER,
     OFF,
     PRODUCTS,
     SERVER,

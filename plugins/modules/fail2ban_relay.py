@@ -186,6 +186,13 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes im
     Changes,
     mode_text,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban import (
+    CLIENT,
+    FOLDER,
+    PATIENCE,
+    SERVICE,
+    jail_list,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_relay import Proxy, RelayError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import (
     CONTROL_ARGUMENTS,
@@ -210,9 +217,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd im
 CONTROL = "DC-BRU-01"
 NEEDED = ("nftables", "python3-systemd")
 """Packages with which fail2ban bans and reads the journal."""
-UNIT = "fail2ban.service"
-PATIENCE = 15
-"""Seconds that fail2ban may take until its jails run."""
 SSHD = "/usr/sbin/sshd"
 NO_KEY_YET = f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43}"
 """Stands in predictions for a key that only a real run makes."""
@@ -555,7 +559,7 @@ class RelayHost:
 
     def _look_at_fail2ban(self) -> None:
         """Find whether the jail for sshd has to be helped; refuse where the configuration is broken otherwise."""
-        if not os.path.exists(self._real(f"{relay.FAIL2BAN}/jail.conf")):
+        if not os.path.exists(self._real(f"{FOLDER}/jail.conf")):
             # What the package of Debian 12 will bring does not start where there is no such log.
             debian12 = re.search(r'^ID=debian$(?s:.*)^VERSION_ID="12"$', self._release(), re.MULTILINE)
             self.sshd_jail = bool(debian12) and not os.path.exists(self._real("/var/log/auth.log"))
@@ -577,23 +581,23 @@ class RelayHost:
             return ""
         with tempfile.TemporaryDirectory(prefix="atlassian-dc-relay-") as scratch:
             copy = os.path.join(scratch, "fail2ban")
-            shutil.copytree(self._real(relay.FAIL2BAN), copy, ignore_dangling_symlinks=True)
+            shutil.copytree(self._real(FOLDER), copy, ignore_dangling_symlinks=True)
             for path, text in files.items():
-                target = copy + path[len(relay.FAIL2BAN) :]
+                target = copy + path[len(FOLDER) :]
                 if text is not None:
                     os.makedirs(os.path.dirname(target), exist_ok=True)
                     with open(target, "w", encoding="utf-8") as stream:
                         stream.write(text)
                 elif os.path.lexists(target):
                     os.unlink(target)
-            code, out, err = self._ask("fail2ban-client", "-c", copy, "-t")
-        return "" if code == 0 else relay.complaint(out, err).replace(copy, relay.FAIL2BAN)
+            code, out, err = self._ask(CLIENT, "-c", copy, "-t")
+        return "" if code == 0 else relay.complaint(out, err).replace(copy, FOLDER)
 
     def _bans(self, entry: relay.Source, uid: int | None, bans: relay.Bans) -> None:
         """Have the jails for a source, and fail2ban running with them."""
         files: dict[str, str | None] = {
-            f"{relay.FAIL2BAN}/filter.d/{relay.FILTER}.conf": relay.render_filter(),
-            f"{relay.FAIL2BAN}/action.d/{relay.UNBAN_ACTION}.conf": relay.render_unban_action(),
+            f"{FOLDER}/filter.d/{relay.FILTER}.conf": relay.render_filter(),
+            f"{FOLDER}/action.d/{relay.UNBAN_ACTION}.conf": relay.render_unban_action(),
             relay.jail_path(entry.name): relay.render_jails(entry.name, uid, bans),
             relay.SSHD_JAIL: relay.render_sshd_jail() if self.sshd_jail else None,
             relay.PURGE: self._purge(bans.max_ban_time),
@@ -605,7 +609,7 @@ class RelayHost:
         differing = [path for path, text in files.items() if self._text(path) != text]
         if differing and self.findings.enforces(CONTROL) and self._unit().get("ActiveState") == "active":
             # First of all, for a run is taken back backwards: fail2ban then comes to know of the files before.
-            self.changes.perform(lambda: None, UNIT, "way back", "none", "reload", undo=("fail2ban-client", "reload"))
+            self.changes.perform(lambda: None, SERVICE, "way back", "none", "reload", undo=(CLIENT, "reload"))
         differs = False
         for path, text in files.items():
             if text is not None:
@@ -620,7 +624,7 @@ class RelayHost:
 
     def _purge(self, longest: int) -> str | None:
         """Return what has fail2ban remember bans long enough; None where a file of the role does already."""
-        folder = f"{relay.FAIL2BAN}/fail2ban.d"
+        folder = f"{FOLDER}/fail2ban.d"
         try:
             names = [name for name in os.listdir(self._real(folder)) if name.startswith("zz-atlassian-dc-")]
         except OSError:
@@ -652,19 +656,19 @@ class RelayHost:
         unit = self._unit()
         if unit.get("UnitFileState") != "enabled":
             state = unit.get("UnitFileState") or "absent"
-            self._drift(UNIT, "enabled", state, lambda: self._systemctl("enable", state, "enabled", "disable"))
+            self._drift(SERVICE, "enabled", state, lambda: self._systemctl("enable", state, "enabled", "disable"))
         if unit.get("ActiveState") != "active":
             state = unit.get("ActiveState") or "absent"
-            self._drift(UNIT, "active", state, lambda: self._systemctl("start", state, "active", "stop"))
+            self._drift(SERVICE, "active", state, lambda: self._systemctl("start", state, "active", "stop"))
         elif not differs and self._in_force(name):
             return
         else:
-            reload = ["fail2ban-client", "reload"]
+            reload = [CLIENT, "reload"]
             self._drift(
                 "fail2ban",
                 "bans as its files say",
                 "the files before are in force",
-                lambda: self.changes.command(reload, UNIT, "configuration", "before", "as its files say"),
+                lambda: self.changes.command(reload, SERVICE, "configuration", "before", "as its files say"),
             )
         if self.findings.enforces(CONTROL) and not self.changes.check_mode:
             self._wait(name)
@@ -678,16 +682,17 @@ class RelayHost:
             time.sleep(0.5)
 
     def _unit(self) -> dict[str, str]:
-        return show_units(self.run_command, [UNIT], ["ActiveState", "UnitFileState"]).get(UNIT, {})
+        return show_units(self.run_command, [SERVICE], ["ActiveState", "UnitFileState"]).get(SERVICE, {})
 
     def _systemctl(self, verb: str, before: str, after: str, undo: str) -> None:
-        self.changes.command(["systemctl", verb, UNIT], UNIT, "state", before, after, ["systemctl", undo, UNIT])
+        self.changes.command(
+            ["systemctl", verb, SERVICE], SERVICE, "state", before, after, ["systemctl", undo, SERVICE]
+        )
 
     def _in_force(self, name: str) -> bool:
         """Whether fail2ban runs the jails for a source."""
-        code, out, _err = self._ask("fail2ban-client", "status")
-        jails = out.partition("Jail list:")[2].replace(",", " ").split()
-        return code == 0 and {relay.jail_name(name), relay.unban_jail_name(name)} <= set(jails)
+        code, out, _err = self._ask(CLIENT, "status")
+        return code == 0 and {relay.jail_name(name), relay.unban_jail_name(name)} <= set(jail_list(out))
 
 
 def main() -> None:

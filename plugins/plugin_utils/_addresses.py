@@ -112,6 +112,16 @@ class Resolver:
         self.unresolved: list[dict[str, str]] = []
         """What has no address: ``variable``, ``name`` and ``why``."""
 
+    @classmethod
+    def of(cls, task_vars: Mapping[str, Any]) -> Resolver:
+        """Return the one for a task: what preflight found out is not asked for again.
+
+        Args:
+            task_vars: variables of the task.
+
+        """
+        return cls(task_vars["hostvars"], task_vars.get("ansible_facts", {}).get(NAMES))
+
     def addresses(self, variable: str, elements: Iterable[Any], words: Iterable[str] = ()) -> list[str]:
         """Return elements with every name replaced by its addresses; the rest stays as it is, checked elsewhere.
 

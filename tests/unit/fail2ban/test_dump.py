@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban import jail_list
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_dump import (
     PROMPT,
     JailDump,
     differences,
     flaws_of_sshd,
     items,
-    jail_list,
     merged,
     not_covered,
     parse_answers,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _fail2ban_host
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_host import SERVICE
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban import SERVICE
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_jails import (
     DEFAULTS,
     LOGS_PATH,
