@@ -32,8 +32,10 @@ class ActionModule(ControlAction):
         for option, variable in LISTS.items():
             if arguments.get(option) is not None:
                 arguments[option] = resolver.addresses(variable, as_list(arguments[option]), (ANY,))
+        # A proxy has more addresses than the one by which the inventory knows it.
+        own = {found["proxy"]: found.get("own_addresses", []) for found in arguments.pop("relay_results", None) or []}
         arguments["relays"] = [
-            {"name": name, "addresses": resolver.addresses(PROXY_HOSTS, [name])}
+            {"name": name, "addresses": [*resolver.addresses(PROXY_HOSTS, [name]), *own.get(name, [])]}
             for name in as_list(arguments.get("relays"))
         ]
         arguments.setdefault("unresolved", resolver.unresolved)

@@ -27,7 +27,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_f
     render_filter,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._firewall_rules import parse_networks
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets import scope_of
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets import reachable_at
 
 Files = dict[str, str]
 """Files by their path below the folder of fail2ban."""
@@ -136,9 +136,7 @@ def networks_of(
         parsed = parse_networks(values or [], variable)
         everybody = variable if parsed is None else everybody
         found.update(dict.fromkeys(parsed or ()))
-    # A link-local address means nothing without its interface, and none of them comes through a router.
-    own = [address for address in own_addresses if scope_of(address) != "loopback" and not address.startswith("fe80:")]
-    found.update(dict.fromkeys(sorted(own)))
+    found.update(dict.fromkeys(reachable_at(own_addresses)))
     trusted = tuple(parse_networks(proxies or [], "atlassian_dc_proxy_addresses") or ())
     return Networks(tuple(found), tuple(dict.fromkeys((*trusted, *LOOPBACK))) if trusted else (), everybody)
 

@@ -350,6 +350,14 @@ def own_addresses(proc: str, problems: list[str]) -> tuple[set[str], set[str]]:
     return own, broadcast
 
 
+def reachable_at(own: Iterable[str]) -> list[str]:
+    """Return those of a host's own addresses that others can reach it at, sorted.
+
+    A link-local address means nothing without its interface, and none of them comes through a router.
+    """
+    return sorted(address for address in own if scope_of(address) != "loopback" and not address.startswith("fe80:"))
+
+
 # ---- processes -------------------------------------------------------------------------------------
 
 

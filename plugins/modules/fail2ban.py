@@ -88,7 +88,7 @@ options:
     description:
       - Hosts of reverse proxies that are told whom to ban by module M(atlassian_dc.hardening.fail2ban_relay), and their
         addresses.
-      - The action plugin makes these of names of the inventory.
+      - The action plugin makes these of names of the inventory, and adds the addresses in O(relay_results).
     type: list
     elements: dict
     default: []
@@ -102,6 +102,13 @@ options:
         type: list
         elements: str
         default: []
+  relay_results:
+    description:
+      - What phase V(proxy) of module M(atlassian_dc.hardening.fail2ban_relay) has returned for each of them. The action
+        plugin takes their further addresses from it.
+    type: list
+    elements: dict
+    default: []
   unresolved:
     description:
       - Names that could not be resolved, each with the variable it is in. Nothing is changed then.
@@ -777,6 +784,7 @@ def main() -> None:
                     "addresses": {"type": "list", "elements": "str", "default": []},
                 },
             },
+            "relay_results": {"type": "list", "elements": "dict", "default": []},
             "unresolved": {"type": "list", "elements": "dict", "default": []},
             **CONTROL_ARGUMENTS,
             **RECORD_ARGUMENTS,

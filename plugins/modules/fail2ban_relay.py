@@ -156,6 +156,11 @@ host_keys:
   returned: with phase C(proxy)
   type: list
   elements: str
+own_addresses:
+  description: All addresses it has that others can reach it at.
+  returned: with phase C(proxy)
+  type: list
+  elements: str
 evidence:
   description: What was not as it should be.
   returned: with phase C(key) and C(proxy)
@@ -209,6 +214,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages i
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets import (
     connection_in_use,
+    own_addresses,
+    reachable_at,
     read_sockets,
     ssh_ports,
 )
@@ -429,7 +436,10 @@ class RelayHost:
     # ---- the host of a proxy ---------------------------------------------------------------------
 
     def _proxy(self) -> None:
+        self.proc = "/proc" if self.root == "/" else self._real("/proc")
         self.result = {"proxy": self.params["proxy"], "address": self.params["address"], "port": None, "host_keys": []}
+        own, _broadcast = own_addresses(self.proc, [])
+        self.result["own_addresses"] = reachable_at(own)
         if self.params["key"] is None and self.findings.enforces(CONTROL) and not self.changes.check_mode:
             raise RelayError(f"{self.params['source']} has no key to be let in with")
         entry = relay.source(self.params["source"], self.params["key"] or NO_KEY_YET, self.params["addresses"])
@@ -463,9 +473,8 @@ class RelayHost:
         """Find port and keys of the SSH server; refuse where it would not let the account in."""
         sshd = self._real(SSHD)
         found: dict[str, list[str]] = {}
-        proc = "/proc" if self.root == "/" else self._real("/proc")
-        connection = connection_in_use(proc)
-        self.sockets = read_sockets(proc, self.run_command)
+        connection = connection_in_use(self.proc)
+        self.sockets = read_sockets(self.proc, self.run_command)
         ports = [connection.port] if connection else ssh_ports(self.sockets, None)
         if not ports:
             raise RelayError("no SSH server is found there")

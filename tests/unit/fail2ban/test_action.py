@@ -37,6 +37,19 @@ def test_names_without_an_address_are_told() -> None:
     assert [entry["variable"] for entry in found["unresolved"]] == ["atlassian_dc_proxy_addresses"]
 
 
+def test_a_proxy_has_more_addresses_than_the_inventory_knows() -> None:
+    told = [
+        {"proxy": "node2", "own_addresses": ["2001:db8::22", "198.51.100.22"]},
+        {"proxy": "gone", "refused": ["why"]},
+    ]
+    found = arguments(relays=["node2", "192.0.2.33"], relay_results=told)
+    assert found["relays"] == [
+        {"name": "node2", "addresses": ["192.0.2.22", "2001:db8::22", "198.51.100.22"]},
+        {"name": "192.0.2.33", "addresses": ["192.0.2.33"]},
+    ]
+    assert "relay_results" not in found
+
+
 def test_every_product_is_known() -> None:
     products = arguments()["products"]
     assert sorted(products) == sorted(load_products())

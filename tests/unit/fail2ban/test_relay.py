@@ -577,6 +577,16 @@ def test_a_proxy_is_set_up_as_predicted(host: Host) -> None:
     assert (again["evidence"], nothing.count) == ([], 0)
 
 
+def test_all_addresses_of_a_proxy_are_told(host: Host) -> None:
+    """Clients of some come to it over another address than the inventory has."""
+    trie = "Local:\n  |-- 127.0.0.1\n     /32 host LOCAL\n  |-- 192.0.2.80\n     /32 host LOCAL\n"
+    host.write("proc/net/fib_trie", trie)
+    wide, local = "20010db8000000000000000000000080", "fe800000000000000000000000000080"
+    host.write("proc/net/if_inet6", f"{wide} 02 40 00 80 eth0\n{local} 02 40 20 80 eth0\n")
+    result, _changes = host.run("proxy", check_mode=True)
+    assert result["own_addresses"] == ["192.0.2.80", "2001:db8::80"]
+
+
 def test_a_second_source_is_added_and_loaded(host: Host) -> None:
     host.run("proxy")
     _result, changes = host.run("proxy", source="jira2", key=OTHER, addresses=["192.0.2.11"])

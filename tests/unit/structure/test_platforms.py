@@ -66,7 +66,8 @@ def test_variables_and_templates_of_a_role_resolve(role: str, platform: str) -> 
     facts = {"platform": identify(OS_RELEASES[platform], load_platforms()), "instances": [INSTANCE]}
     shared = variables_of(CHECKOUT / "roles/discovery")
     variables = {**shared, **variables_of(folder)}
-    templar = Templar(loader=DataLoader(), variables={**variables, "ansible_facts": {"atlassian_dc": facts}})
+    known = {"inventory_hostname": "node1", "ansible_facts": {"atlassian_dc": facts}}
+    templar = Templar(loader=DataLoader(), variables={**variables, **known})
     for name, value in variables.items():
         assert templar.template(value) is not None, name
     for path in folder.glob("templates/**/*.j2"):

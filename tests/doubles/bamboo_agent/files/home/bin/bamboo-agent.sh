@@ -4,9 +4,9 @@
 cd "$(dirname "$(readlink -f "$0")")" || exit 1
 pid_file=./bamboo-agent.pid
 
-# The number may be another process's after a reboot.
+# The number may be another process's after a reboot, that of the search itself among them, which must not find itself.
 running() {
-    [ -r "$pid_file" ] && grep -qs wrapper.sh "/proc/$(cat "$pid_file")/cmdline"
+    [ -r "$pid_file" ] && grep -qs 'wrapper[.]sh' "/proc/$(cat "$pid_file")/cmdline"
 }
 
 start() {
