@@ -36,13 +36,17 @@ SHELL = "/bin/sh"
 
 IDENTIFIER = "atlassian-dc-fail2ban"
 ACTION = "atlassian-dc-relay"
-UNBAN_ACTION = "atlassian-dc-relay-unban"
 FILTER = "atlassian-dc-relay"
+UNBAN = "atlassian-dc-relay-unban"
+"""Filter and action."""
 CHECK = "check"
 """What a source says to learn whether it would be heard."""
 
 PURGE = f"{FAIL2BAN_FOLDER}/fail2ban.d/zz-atlassian-dc-relay.local"
 SSHD_JAIL = f"{FAIL2BAN_FOLDER}/jail.d/zz-atlassian-dc-relay.local"
+
+UNBAN_TIME = 600
+"""Seconds after which fail2ban forgets that it has lifted a ban; one that comes to its turn later would be left out."""
 
 NEVER = ("127.0.0.0/8", "::1")
 
@@ -345,19 +349,35 @@ sys.exit(main())
 
 
 def render_filter() -> str:
-    """Return the filter for what `RECEIVE_SCRIPT` writes; a jail says which word of which source it is for."""
+    """Return the filter for bans that `RECEIVE_SCRIPT` writes; a jail says which source it is for."""
+    return _filter("ban <ADDR>")
+
+
+def render_unban_filter() -> str:
+    """Return the filter for bans that are to be lifted.
+
+    What it finds is no address but a message, by its process: one that is asked again is done again.
+    """
+    return _filter("unban <F-WHO>[0-9a-f.:]+</F-WHO>", ("<F-ID>", "</F-ID>"))
+
+
+def _filter(said: str, around: tuple[str, str] = ("", "")) -> str:
+    before, after = around
     return (
         f"{HEADER}[Definition]\n"
-        f"failregex = ^\\S+ {IDENTIFIER}\\[\\d+\\]: <word> <ADDR> by <source>$\n"
+        f"failregex = ^\\S+ {IDENTIFIER}\\[{before}\\d+\\]: {said}{after} by <source>$\n"
         "ignoreregex =\n"
-        "[Init]\n"
-        "word = ban\n"
     )
 
 
 def render_unban_action() -> str:
-    """Return the action that lifts a ban of a source."""
-    return f"{HEADER}[Definition]\nactionban = fail2ban-client set <jail> unbanip <ip>\n"
+    """Return the action that lifts a ban of a source.
+
+    fail2ban runs one command at a time: what asks itself for another must not be waited for. What it has done before it
+    was started is not done again.
+    """
+    ask = "fail2ban-client set <jail> unbanip <F-WHO> </dev/null >/dev/null 2>&1 &"
+    return f"{HEADER}[Definition]\nnorestored = true\nactionban = {ask}\n"
 
 
 def jail_name(name: str) -> str:
@@ -409,12 +429,12 @@ ignoreip = {" ".join(dict.fromkeys((*NEVER, *bans.ignore)))}
 action = nftables[type=multiport, port="{",".join(map(str, bans.ports))}", protocol=tcp]
 
 [{unban_jail_name(name)}]
-{common}filter = {FILTER}[word=unban, source="{pattern}"]
-bantime = 1
+{common}filter = {UNBAN}[source="{pattern}"]
+bantime = {UNBAN_TIME}
 bantime.increment = false
 ignoreself = false
 ignoreip =
-action = {UNBAN_ACTION}[jail={jail}]
+action = {UNBAN}[jail={jail}]
 """
 
 

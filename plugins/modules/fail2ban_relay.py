@@ -606,7 +606,8 @@ class RelayHost:
         """Have the jails for a source, and fail2ban running with them."""
         files: dict[str, str | None] = {
             f"{FOLDER}/filter.d/{relay.FILTER}.conf": relay.render_filter(),
-            f"{FOLDER}/action.d/{relay.UNBAN_ACTION}.conf": relay.render_unban_action(),
+            f"{FOLDER}/filter.d/{relay.UNBAN}.conf": relay.render_unban_filter(),
+            f"{FOLDER}/action.d/{relay.UNBAN}.conf": relay.render_unban_action(),
             relay.jail_path(entry.name): relay.render_jails(entry.name, uid, bans),
             relay.SSHD_JAIL: relay.render_sshd_jail() if self.sshd_jail else None,
             relay.PURGE: self._purge(bans.max_ban_time),

@@ -360,11 +360,11 @@ def test_midnight_comes(story: Story, row: Row) -> None:
     )
     assert lab.served_by("products", "confluence.service", 8090)
     lab.sh("products", f"echo +$((86400 - $(date +%s) % 86400 - 8)) > {CLOCK}; sleep 2")
-    requests = story.requests("directly", "jira", [("nobody", "guess")] * 6, "198.51.100.9")
+    requests = story.requests("directly", "jira", [(f"guest{number}", "guess") for number in range(5)], "198.51.100.9")
     requests = [(url.replace(":8080", ":8090"), headers, body) for url, headers, body in requests]
     assert story.send(client, requests[:3]) == [401] * 3
     time.sleep(10)
-    assert story.send(client, requests[3:5]) == [401] * 2
+    assert story.send(client, requests[3:]) == [401] * 2
     ended = time.monotonic()
     while address not in story.bans("products") and time.monotonic() - ended < WITHIN:
         time.sleep(0.3)
@@ -372,8 +372,6 @@ def test_midnight_comes(story: Story, row: Row) -> None:
         "products", f'grep -l \'"source":"[^"]*{address}"\' {home}/log/audit/*.audit.log | xargs -n1 basename'
     ).split()
     right = address in story.bans("products") and len(days) == 2
-    row(
-        "midnight between two failed logins", "two files, banned", f"{len(days)} files, {story.bans('products')}", right
-    )
+    row("midnight between two failed logins", "two files, banned", f"{len(days)} files, {right}", right)
     assert len(days) == 2, days
     assert address in story.bans("products")

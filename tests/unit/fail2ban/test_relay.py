@@ -213,10 +213,12 @@ def test_a_ban_that_cannot_be_written_is_not_said_to_be(journal: socket.socket) 
 
 def failregex(section: str) -> re.Pattern[str]:
     """Return what fail2ban makes of filter and options of a jail, for IPv4."""
-    options = dict(re.findall(r'(\w+)="?([^",\]]+)"?', re.search(r"filter = \S+?\[(.*)\]", section)[1]))  # type: ignore[index]
-    text = re.search(r"^failregex = (.*)$", relay.render_filter(), re.MULTILINE)[1]  # type: ignore[index]
-    for name, value in {"word": "ban", **options, "ADDR": r"(?P<ip>[\d.]+)"}.items():
-        text = text.replace(f"<{name}>", value)
+    name, source = re.search(r'filter = (\S+?)\[source="(.*)"\]', section).groups()  # type: ignore[union-attr]
+    filters = {relay.FILTER: relay.render_filter(), relay.UNBAN: relay.render_unban_filter()}
+    text = re.search(r"^failregex = (.*)$", filters[name], re.MULTILINE)[1]  # type: ignore[index]
+    tags = {"F-ID": "(?P<id>", "/F-ID": ")", "F-WHO": "(?P<ip>", "/F-WHO": ")", "ADDR": r"(?P<ip>[\d.]+)"}
+    for tag, value in {"source": source, **tags}.items():
+        text = text.replace(f"<{tag}>", value)
     return re.compile(text)
 
 
@@ -229,6 +231,23 @@ def test_a_jail_hears_its_own_source_only() -> None:
         assert not pattern.search(line.format(word, "jira1.example.org"))
         assert not pattern.search(line.format("ban" if word == "unban" else "unban", "jira1xexample.org"))
         assert not pattern.search(line.format("ban" if word == "unban" else "unban", "jira1.example.org2"))
+
+
+def test_a_ban_is_lifted_as_often_as_that_is_said() -> None:
+    """Messages are told from each other, while fail2ban counts an address once as long as it knows it."""
+    _ban, unban = (failregex(text) for text in relay.render_jails("jira1", 998, BANS).split("\n\n"))
+    lines = [f"proxy1 atlassian-dc-fail2ban[{number}]: unban 198.51.100.7 by jira1" for number in (99, 100)]
+    first, second = (unban.search(line) for line in lines)
+    assert first
+    assert second
+    assert first["ip"] == second["ip"] == "198.51.100.7"
+    assert first["id"] != second["id"]
+
+
+def test_lifting_a_ban_waits_for_nothing() -> None:
+    """It asks the server, which does one thing at a time and is waiting for it."""
+    assert re.search(r"^actionban = .* &$", relay.render_unban_action(), re.MULTILINE)
+    assert "norestored = true\n" in relay.render_unban_action()
 
 
 def test_jails_believe_the_account_only_and_ban_nobody_who_is_protected() -> None:
