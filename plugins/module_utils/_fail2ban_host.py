@@ -10,9 +10,11 @@ will hold, and our files with nothing but the distribution's what should.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -46,6 +48,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_j
     UNITS,
     Files,
     in_scratch,
+    log_folder,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import package_manager
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import show_units, text_or_none
@@ -53,6 +56,9 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd im
 RunCommand = Callable[..., "tuple[int, str, str]"]
 
 SYSTEMD = "/etc/systemd/system"
+
+NO_FILE = "no file; move it away"
+"""Why a log cannot be read with which fail2ban does not start either."""
 
 WATCHERS = (LOGS_PATH, LOGS_TIMER)
 
@@ -181,6 +187,33 @@ class Fail2banHost:
             found.sshd_by = tuple(path for path in self._jail_files() if self._says(path, SSHD_JAIL))
             with self._copy({_PROBE_FILE: _PROBE_TEXT}) as folder:
                 found.base, found.broken = self._dump(folder)
+        return found
+
+    def unreadable(self, pattern: str) -> list[tuple[str, str]]:
+        """Return what keeps logs of a pattern from being read, each with the reason; those yet to come are no matter.
+
+        Where root may not look, as on a network file system that squashes it, fail2ban finds nothing and says nothing.
+        """
+        folder = log_folder(pattern)
+        try:
+            os.listdir(self.real(folder))
+        except FileNotFoundError:
+            return []
+        except OSError as exc:
+            return [(folder, exc.strerror or str(exc))]
+        found = []
+        for path in sorted(glob.glob(self.real(pattern))):
+            name = path[len(self.real("")) - 1 :]
+            try:
+                handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            except OSError as exc:
+                found.append((name, exc.strerror or str(exc)))
+                continue
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                found.append((name, NO_FILE))
+            os.close(handle)
         return found
 
     def _jail_files(self) -> list[str]:

@@ -374,8 +374,11 @@ def _shell_pattern(pattern: str) -> str:
 def _watched(pattern: str) -> str:
     """Return what changes when a file comes up: the folder of a pattern, or the file itself."""
     plain = _literal(pattern)
-    if plain is not None:
-        return plain
+    return log_folder(pattern) if plain is None else plain
+
+
+def log_folder(pattern: str) -> str:
+    """Return the folder below which the logs of a pattern lie."""
     folder = os.path.dirname(pattern)
     while _literal(folder) is None:
         folder = os.path.dirname(folder)

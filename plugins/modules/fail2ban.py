@@ -193,6 +193,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_d
     unread,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_host import (
+    NO_FILE,
     PROBE,
     Fail2banHost,
     Found,
@@ -548,6 +549,7 @@ class Fail2ban:
         if self.state.found.service.get("LoadState") == "masked":
             how = f"masked by somebody; allow it with: systemctl unmask {SERVICE}"
             self.refused.append(evidence(SERVICE, "can be started", how))
+        self.refused += [piece for piece in self._unread(self.jails) if piece["actual"] == NO_FILE]
 
     def _put_right(self) -> None:
         found = self.state.found
@@ -603,7 +605,7 @@ class Fail2ban:
             drift.append(evidence(f"logs of {name}", "in a known folder", "nobody knows where they lie"))
         for jail in jails:
             drift += self._of_jail(jail)
-        return drift + self._beyond() + self._unwatched(jails)
+        return drift + self._beyond() + self._unread(jails) + self._unwatched(jails)
 
     def _idle(self) -> list[Evidence]:
         """Return what keeps fail2ban from running, now and after the next boot."""
@@ -735,6 +737,15 @@ class Fail2ban:
             )
             for address in self._proxies()
             if not self._is_here(address) and address not in told
+        ]
+
+    def _unread(self, jails: list[Jail]) -> list[Evidence]:
+        """Return the logs that fail2ban cannot read."""
+        patterns = dict.fromkeys(pattern for jail in jails for pattern in jail.logs)
+        return [
+            evidence(what, "a log that root can read", why)
+            for pattern in patterns
+            for what, why in self.host.unreadable(pattern)
         ]
 
     def _unwatched(self, jails: list[Jail]) -> list[Evidence]:

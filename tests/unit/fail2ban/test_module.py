@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -374,6 +376,35 @@ class TestProxies:
         module = host.module(instances=[{**JIRA, "home_dir": None}])
         assert statuses(module)[LOGINS] == "fail"
         assert "nobody knows where they lie" in reason(module, LOGINS)
+
+    def test_log_that_is_none(self, host: BanningHost) -> None:
+        """fail2ban would not start any more."""
+        (host.root / "srv/jira home/log/atlassian-jira-security.log").mkdir(parents=True)
+        module = host.module()
+        assert statuses(module) == FAIL
+        assert "log/atlassian-jira-security.log: no file; move it away" in reason(module, LOGINS)
+        assert changed(module) == []
+
+    def test_log_where_root_may_not_look(self, host: BanningHost, monkeypatch: pytest.MonkeyPatch) -> None:
+        listdir = os.listdir
+
+        def refused(path: str) -> list[str]:
+            if str(path).endswith("/srv/jira home/log"):
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return listdir(path)
+
+        monkeypatch.setattr(os, "listdir", refused)
+        for module in (host.module(), host.module()):
+            assert statuses(module)[LOGINS] == "fail"
+            assert "/srv/jira home/log: Permission denied" in reason(module, LOGINS)
+        assert SECURITY_JAIL in host.read(PRODUCTS)
+        assert changed(module) == []
+
+    def test_log_that_links_to_nothing_is_yet_to_come(self, host: BanningHost) -> None:
+        log = host.root / "srv/jira home/log/atlassian-jira-security.log"
+        log.parent.mkdir(parents=True)
+        log.symlink_to("/nowhere")
+        assert statuses(host.module()) == FIXED
 
     def test_path_that_cannot_be_written(self, host: BanningHost) -> None:
         module = host.module(instances=[{**JIRA, "home_dir": "/srv/ji;ra"}])
