@@ -124,6 +124,35 @@ class TestWhoAsks:
         assert "AUTHENTICATION_DENIED" in failed[3].text
 
     @pytest.mark.parametrize(
+        ("product", "level", "action"),
+        [
+            ("confluence", "full", "audit.logging.summary.login.failed"),
+            ("bitbucket", "advanced", "bitbucket.service.user.audit.action.authenticationfailure"),
+        ],
+    )
+    def test_wrong_passwords_are_audited_as_far_as_coverage_goes(
+        self, start: Start, product: str, level: str, action: str
+    ) -> None:
+        one, nobody = start(product, "audit_security=base")
+        administrator, wrong = nobody.with_token(ADMIN), nobody.with_password("admin", "wrong")
+        assert wrong.get(COVERAGE).status == 401
+        administrator.ask("PUT", COVERAGE, {"levelByArea": {"security": level}})
+        assert wrong.get(COVERAGE).status == 401
+        assert [entry["auditType"]["actionI18nKey"] for entry in one.audit()] == [UPDATED, action]
+        assert [event["type"]["actionI18nKey"] for event in administrator.get(EVENTS).json["entities"]] == [
+            action,
+            UPDATED,
+        ]
+
+    def test_an_application_of_crowd_asks_by_its_name(self, start: Start) -> None:
+        _crowd, nobody = start("crowd")
+        path = "/rest/usermanagement/1/group/user/direct?groupname=crowd-administrators"
+        members = nobody.with_password("jira", "any").get(path).json["users"]
+        assert [row["name"] for row in members] == ["admin", "carla"]
+        assert nobody.with_password("admin", "battery-staple").get(path).status == 401
+        assert nobody.with_password("jira", "any").get("/rest/admin/1.0/server-info").status == 401
+
+    @pytest.mark.parametrize(
         ("product", "version", "status"),
         [
             ("jira", "9.12.40", 200),

@@ -252,7 +252,13 @@ public final class Rest {
         if (!table.isEmpty() && rows(call, table.split(":")[0], table.split(":")[1]).isEmpty()) {
             return refusal("missing", call.occasion());
         }
-        return done(call);
+        if (request.method().equals("GET")) {
+            return done(call);
+        }
+        // Nobody changes a table between what another has read of it and written.
+        synchronized (database) {
+            return done(call);
+        }
     }
 
     private boolean tokensElevate() {
