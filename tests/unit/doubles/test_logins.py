@@ -60,7 +60,7 @@ class TestScripts:
 
     def test_hold_only_filters_there_are(self, product: str) -> None:
         known = set(re.findall(r'case "(\w+)" ->', (double.COMMON / "java/Text.java").read_text()))
-        used = re.findall(r"\{[a-z.-]+((?:\|\w+)+)\}", script_of(product))
+        used = re.findall(r"\{[a-zA-Z.-]+((?:\|\w+)+)\}", script_of(product))
         assert {name for names in used for name in names.strip("|").split("|")} <= known
 
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -188,16 +189,34 @@ class TestWhoAsks:
         with jira.serving(force) as other:
             assert other.with_password("anna", "correct-horse").get("/rest/api/2/myself").status == 200
 
-    def test_who_asks_too_often_is_told_when_to_come_back(self, start: Start) -> None:
-        jira, nobody = start("jira")
-        limits = {"defaultCapacity": 3, "defaultFillRate": 1, "defaultIntervalFrequency": 1}
-        jira.keep("rate-limit", {"mode": "ON", **limits, "defaultIntervalTimeUnit": "HOURS"})
-        answers = [nobody.with_token(USER).get("/rest/api/2/myself") for _request in range(4)]
-        assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    @pytest.mark.parametrize(
+        ("product", "limits", "wait"),
+        [
+            (
+                "jira",
+                {
+                    "mode": "ON",
+                    "defaultCapacity": 3,
+                    "defaultFillRate": 1,
+                    "defaultIntervalFrequency": 1,
+                    "defaultIntervalTimeUnit": "HOURS",
+                },
+                "3600",
+            ),
+            ("bitbucket", {"enabled": True, "defaultSettings": {"capacity": 3, "fillRate": 0}}, "1"),
+        ],
+    )
+    def test_who_asks_too_often_is_told_when_to_come_back(
+        self, start: Start, product: str, limits: dict[str, Any], wait: str
+    ) -> None:
+        one, nobody = start(product)
+        one.keep("rate-limit", limits)
+        answers = [nobody.with_token(USER).get("/rest/pat/latest/nothing") for _request in range(4)]
+        assert [answer.status for answer in answers] == [404, 404, 404, 429]
         assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == ["2", "1", "0", "0"]
-        assert [answer.headers["Retry-After"] for answer in answers] == ["0", "0", "0", "3600"]
-        assert nobody.with_token(ADMIN).get("/rest/api/2/myself").status == 200
-        assert nobody.get("/rest/api/2/serverInfo").status == 200
+        assert [answer.headers["Retry-After"] for answer in answers] == ["0", "0", "0", wait]
+        assert nobody.with_token(ADMIN).get(BASIC).status == 200
+        assert nobody.get("/rest/authconfig/1.0/login-options").status == 200
 
 
 class TestWebsudo:

@@ -61,9 +61,9 @@ final class Callers {
     record Caller(String name, int level, boolean byToken, Session session) {
     }
 
-    /** Requests somebody has left. */
+    /** Requests somebody has left; whoever comes for the first time has all. */
     private static final class Bucket {
-        private double tokens;
+        private double tokens = Integer.MAX_VALUE;
         private long filled;
     }
 

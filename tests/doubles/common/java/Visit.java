@@ -116,7 +116,9 @@ final class Visit {
         request.getParameterMap().forEach((name, values) -> parameters.put(name, values[0]));
         String base = request.getRequestURL().toString().replaceFirst("^(\\w+://[^/]*).*", "$1") + request.getContextPath();
         String path = URLDecoder.decode(path().replace("+", "%2B"), StandardCharsets.UTF_8);
-        return new Rest.Request(request.getMethod(), path, parameters, request::getHeader, body(), base);
+        // The container leaves out the body of what is asked for by HEAD.
+        String method = request.getMethod().equals("HEAD") ? "GET" : request.getMethod();
+        return new Rest.Request(method, path, parameters, request::getHeader, body(), base);
     }
 
     private Map<String, String> facts() {
