@@ -15,6 +15,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -362,22 +363,33 @@ public final class Rest {
                 throw new IllegalArgumentException("no such condition: " + condition);
             }
             String sent = parts.group(2).equals("@") ? call.caller().name() : call.sent(parts.group(3));
-            rows = rows.filter(row -> holds(parts.group(2), row.get(parts.group(1)), sent, call.body()));
+            Predicate<Object> wanted = condition(parts.group(2), sent, call.body());
+            String column = parts.group(1);
+            rows = rows.filter(row -> wanted.test(row.get(column)));
         }
         return rows.toList();
     }
 
     /** What was not sent divides nothing, but nothing is equal to it. */
-    private static boolean holds(String operator, Object value, String sent, Object body) {
-        String text = String.valueOf(value);
+    private static Predicate<Object> condition(String operator, String sent, Object body) {
+        boolean all = sent == null || List.of("", ".").contains(sent);
+        String wanted = sent == null ? "" : sent.toLowerCase(Locale.ROOT);
         return switch (operator) {
-            case "=", "@" -> text.equalsIgnoreCase(sent);
-            case "~" -> sent == null || Callers.texts(value).stream().anyMatch(sent::equalsIgnoreCase);
-            case "*" -> sent == null || List.of("", ".").contains(sent)
-                || text.toLowerCase(Locale.ROOT).contains(sent.toLowerCase(Locale.ROOT));
-            case "!" -> Boolean.TRUE.equals(value) || "true".equalsIgnoreCase(sent);
-            default -> body instanceof List<?> list && list.stream().anyMatch(one -> text.equals(String.valueOf(one)));
+            case "=", "@" -> value -> String.valueOf(value).equalsIgnoreCase(sent);
+            case "~" -> value -> sent == null || holds(value, sent);
+            case "*" -> value -> all || String.valueOf(value).toLowerCase(Locale.ROOT).contains(wanted);
+            case "!" -> value -> Boolean.TRUE.equals(value) || wanted.equals("true");
+            default -> value -> body instanceof List<?> list && list.stream().map(String::valueOf).anyMatch(String.valueOf(value)::equals);
         };
+    }
+
+    private static boolean holds(Object list, String wanted) {
+        for (String text : Callers.texts(list)) {
+            if (text.equalsIgnoreCase(wanted)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /** Whether a list is asked for one of its rows. */
@@ -532,7 +544,7 @@ public final class Rest {
             && (call.sent("from") == null || ((String) event.get("timestamp")).compareTo(call.sent("from")) >= 0)
             && (call.sent("to") == null || ((String) event.get("timestamp")).compareTo(call.sent("to")) <= 0)
             && (cursor == null || position(row.get("cursor")) < position(cursor))
-            && holds("*", Json.write(event), call.sent("search"), null);
+            && condition("*", call.sent("search"), null).test(Json.write(event));
     }
 
     private static long position(Object cursor) {
