@@ -156,7 +156,8 @@ final class Callers {
     }
 
     private Map<String, Object> user(String name) throws IOException {
-        return database.rows("users").stream().filter(row -> name.equalsIgnoreCase((String) row.get("name"))).findFirst().orElse(null);
+        return database.rows("users").stream().filter(row -> name.equalsIgnoreCase((String) row.get("name"))).findFirst()
+            .orElse(null);
     }
 
     @SuppressWarnings("unchecked")

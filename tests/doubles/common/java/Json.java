@@ -126,9 +126,13 @@ final class Json {
         return out.toString();
     }
 
+    private static boolean isOfWord(char c) {
+        return Character.isLetterOrDigit(c) || "+-.".indexOf(c) >= 0;
+    }
+
     private Object word() {
         int start = place;
-        while (place < text.length() && (Character.isLetterOrDigit(text.charAt(place)) || "+-.".indexOf(text.charAt(place)) >= 0)) {
+        while (place < text.length() && isOfWord(text.charAt(place))) {
             place++;
         }
         String word = text.substring(start, place);

@@ -104,7 +104,8 @@ public final class Rest {
 
     /** Paths that are none of /rest, for the container to hand on. */
     public List<String> otherPaths() {
-        return resources.stream().map(resource -> resource.path().stream().map(part -> part.get(0)).collect(Collectors.joining("/")))
+        return resources.stream()
+            .map(resource -> resource.path().stream().map(part -> part.get(0)).collect(Collectors.joining("/")))
             .filter(path -> !path.startsWith("/rest/")).distinct().toList();
     }
 
@@ -224,8 +225,8 @@ public final class Rest {
     }
 
     private static String number(String version) {
-        return version == null ? "" : Stream.of(version.split("\\.")).map(part -> "0".repeat(Math.max(0, 6 - part.length())) + part)
-            .collect(Collectors.joining("."));
+        return version == null ? "" : Stream.of(version.split("\\."))
+            .map(part -> "0".repeat(Math.max(0, 6 - part.length())) + part).collect(Collectors.joining("."));
     }
 
     private static Object body(Request request) {
@@ -242,7 +243,7 @@ public final class Rest {
         if (call.caller().level() < resource.level()) {
             return refusal(call.caller().name().isEmpty() ? "anonymous" : "forbidden", call.occasion());
         }
-        if (!hasToken(request, resource, call.caller().session())) {
+        if (!hasToken(request, call.caller().session())) {
             return refusal("xsrf", call.occasion());
         }
         boolean elevated = call.caller().session() != null && call.caller().session().isElevated();
@@ -267,14 +268,14 @@ public final class Rest {
     }
 
     /** A form of another site is turned away; so is what a browser sends in the name of one. */
-    private static boolean hasToken(Request request, Resource resource, Callers.Session session) {
+    private static boolean hasToken(Request request, Callers.Session session) {
         String type = request.header().apply("Content-Type");
         String agent = request.header().apply("User-Agent");
         boolean ofForm = request.method().equals("POST") && (type == null || KINDS_OF_FORMS.stream().anyMatch(type::startsWith));
         boolean ofBrowser = !request.method().equals("GET") && agent != null && agent.startsWith("Mozilla");
         String token = request.header().apply("X-Atlassian-Token");
         String sent = request.parameters().get("atl_token");
-        return !ofForm && !ofBrowser && !resource.options().containsKey("xsrf")
+        return !ofForm && !ofBrowser
             || token != null && List.of("no-check", "nocheck").contains(token)
             || session != null && session.token.equals(sent);
     }
@@ -342,10 +343,10 @@ public final class Rest {
         String template = forms.getOrDefault("change:" + table, forms.getOrDefault("change", ""));
         Map<String, String> all = new TreeMap<>(old);
         all.putAll(now);
-        String changes = all.keySet().stream().filter(key -> !now.getOrDefault(key, "").equals(old.getOrDefault(key, ""))).map(key -> {
-            Map<String, String> values = Map.of("key", key, "from", old.getOrDefault(key, ""), "to", now.getOrDefault(key, ""));
-            return Text.fill(template, values::get);
-        }).collect(Collectors.joining(","));
+        String changes = all.keySet().stream()
+            .map(key -> Map.of("key", key, "from", old.getOrDefault(key, ""), "to", now.getOrDefault(key, "")))
+            .filter(values -> !values.get("from").equals(values.get("to")))
+            .map(values -> Text.fill(template, values::get)).collect(Collectors.joining(","));
         if (!changes.isEmpty()) {
             call.occasion().note("changes", changes);
             instance.changed(table, call.occasion());
@@ -379,7 +380,8 @@ public final class Rest {
             case "~" -> value -> sent == null || holds(value, sent);
             case "*" -> value -> all || String.valueOf(value).toLowerCase(Locale.ROOT).contains(wanted);
             case "!" -> value -> Boolean.TRUE.equals(value) || wanted.equals("true");
-            default -> value -> body instanceof List<?> list && list.stream().map(String::valueOf).anyMatch(String.valueOf(value)::equals);
+            default -> value -> body instanceof List<?> list
+                && list.stream().map(String::valueOf).anyMatch(String.valueOf(value)::equals);
         };
     }
 
@@ -433,7 +435,8 @@ public final class Rest {
 
     /** Those rows whose name a list of a row of another table has: LIST, TABLE, condition. */
     private List<Map<String, Object>> among(Call call, List<Map<String, Object>> rows, String[] where) throws IOException {
-        List<String> names = rows(call, where[1], where[2]).stream().flatMap(row -> Callers.texts(row.get(where[0])).stream()).toList();
+        List<String> names = rows(call, where[1], where[2]).stream()
+            .flatMap(row -> Callers.texts(row.get(where[0])).stream()).toList();
         return rows.stream().filter(row -> names.contains(row.get("name"))).toList();
     }
 
@@ -454,7 +457,8 @@ public final class Rest {
         }
         Map<String, Object> old = found.get(0);
         Map<String, Object> now = new LinkedHashMap<>(old);
-        Stream.of(call.resource().option("fields", "").split(",")).filter(sent::containsKey).forEach(name -> now.put(name, sent.get(name)));
+        Stream.of(call.resource().option("fields", "").split(",")).filter(sent::containsKey)
+            .forEach(name -> now.put(name, sent.get(name)));
         database.put(table, Database.replaced(database.rows(table), old, now));
         tell(call, table, Map.of(String.valueOf(old.get("id")), Json.write(old.get("value"))),
             Map.of(String.valueOf(old.get("id")), Json.write(now.get("value"))));
