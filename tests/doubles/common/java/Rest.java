@@ -505,9 +505,7 @@ public final class Rest {
         }
         session.elevatedUntil = System.currentTimeMillis() + 600_000;
         String where = call.sent(call.resource().option("destination", ""));
-        if (where != null) {
-            call.occasion().header("Location", call.request().base() + where);
-        }
+        call.occasion().header("Location", call.request().base() + (where == null ? "/" : where));
         return new Answer(status, JSON, "");
     }
 
