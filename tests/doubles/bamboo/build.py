@@ -27,6 +27,8 @@ class Bamboo(WebApplication):
     artifacts = ("atlassian-bamboo-web-app",)
     writable = ("logs", "temp", "work", "conf/Catalina")
     secrets = ("bamboo.cfg.xml", "shared/configuration/administration.xml", "shared/configuration/cipher/key_0")
+    user_group = "bamboo-users"
+    admin_group = "bamboo-admin"
 
     def values(self) -> dict[str, str]:
         """Return what Bamboo's files tell beside the settings."""

@@ -36,6 +36,9 @@ class Bitbucket(double.Double):
     title = "Bitbucket"
     folder = HERE
     secrets = ("shared/bitbucket.properties",)
+    user_group = "stash-users"
+    admin_group = "bitbucket-admins"
+    basic_off_since = "10.0"
 
     def values(self) -> dict[str, str]:
         """Return what Bitbucket's files tell beside the settings."""

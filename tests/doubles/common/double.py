@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any, ClassVar
 
 import tomllib
 
-from . import java, tree
+from . import java, people, tree
 
 COMMON = Path(__file__).resolve().parent
 STATES = "states.toml"
+REST = "rest.txt"
 
 
 class Double:
@@ -29,6 +31,10 @@ class Double:
     # Folders below the installation the product has to write, and files of its home that hold secrets.
     writable: ClassVar[Sequence[str]] = ()
     secrets: ClassVar[Sequence[str]] = ()
+    # Groups of all and of administrators, and the version from which basic authentication is off, if it ever is.
+    user_group: ClassVar[str] = ""
+    admin_group: ClassVar[str] = ""
+    basic_off_since: ClassVar[str] = ""
 
     def __init__(self, settings: dict[str, Any], root: Path) -> None:
         """Only stores what to build."""
@@ -74,14 +80,33 @@ class Double:
         """Make everything; owners and modes come last."""
         self._account()
         values = self.all_values()
-        tree.install_templates(self.folder / "files" / "install", self.install, values)
-        tree.install_templates(self.folder / "files" / "home", self.home, values, self.skipped())
+        self.texts(values)
         self.content()
         if self.settings["stray_archives"]:
             self.stray_archives()
         self._owners_and_modes()
         for unit in self.units():
             self._unit(unit, values)
+
+    def texts(self, values: Mapping[str, str]) -> None:
+        """Write what is text: files of the installation and the home, and what a database would hold."""
+        tree.install_templates(self.folder / "files" / "install", self.install, values)
+        if (self.folder / REST).exists():
+            self._database(values)
+        tree.install_templates(self.folder / "files" / "home", self.home, values, self.skipped())
+
+    def _database(self, values: Mapping[str, str]) -> None:
+        """Write the tables that are the same for all; a product's own files take their place."""
+        s = self.settings
+        database = self.home / "database"
+        tree.install_templates(COMMON / "files" / "database", database, values)
+        named = (s["admin_user"], s["login_user"], self.admin_group, self.user_group)
+        rows = {
+            "users": people.users(*named, s["people"], s["teams"]),
+            "groups": people.groups(self.admin_group, self.user_group, s["teams"]),
+        }
+        for name, table in rows.items():
+            tree.write(database / f"{name}.json", json.dumps(table, ensure_ascii=False, separators=(",", ":")) + "\n")
 
     def all_values(self) -> dict[str, str]:
         """Return the values of all placeholders."""
@@ -94,12 +119,39 @@ class Double:
             "JAVA_HOME": str(java.home()),
             # No User= line at all, rather than an empty one.
             "UNIT_USER_LINE": f"\nUser={user}" if user else "",
+            "ADMIN_GROUP": self.admin_group,
+            "USER_GROUP": self.user_group,
+            "BASIC_BLOCKED": self._basic_blocked(),
             **self.values(),
         }
 
+    def _basic_blocked(self) -> str:
+        """Whether basic authentication is off: what was said, else as the version comes."""
+        said = self.settings["basic_blocked"]
+        if said != "":
+            return str(said).lower()
+        since, version = (
+            [int(part) for part in text.split(".")] for text in (self.basic_off_since or "0", self.settings["version"])
+        )
+        return str(bool(self.basic_off_since) and version >= since).lower()
+
     def script(self, values: Mapping[str, str], name: str = "instance.txt") -> str:
         """Return what the running product does, see README.md of the doubles."""
-        return tree.fill((self.folder / name).read_text(), values, name)
+        text = (self.folder / name).read_text()
+        if name == "instance.txt" and (self.folder / REST).exists():
+            text += f"\n[rest]\n{self._rest()}"
+        return tree.fill(text, values, name)
+
+    def _rest(self) -> str:
+        """Return the resources of the product, with those of apps that several products share."""
+        parts = []
+        for line in (self.folder / REST).read_text().splitlines():
+            command, *names = line.split(" ")
+            if command == "include":
+                parts += [f"{(COMMON / 'rest' / f'{name}.txt').read_text()}\n[rest]" for name in names]
+            else:
+                parts.append(line)
+        return "\n".join(parts) + "\n"
 
     def compile(
         self,

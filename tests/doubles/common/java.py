@@ -19,7 +19,19 @@ COMPILER = TOMCAT / "ecj.jar"
 TOMCAT_SCRIPTS = ("catalina.sh", "configtest.sh", "digest.sh", "setclasspath.sh", "shutdown.sh", "startup.sh",
                   "tool-wrapper.sh", "version.sh", "bootstrap.jar", "tomcat-juli.jar")  # fmt: skip
 # Classes of every double, and of those that have pages.
-CORE = ("Instance", "Accounts", "AuditFiles", "Loggers", "Login", "Occasion", "Text")
+CORE = (
+    "Instance",
+    "Accounts",
+    "AuditFiles",
+    "Callers",
+    "Database",
+    "Json",
+    "Loggers",
+    "Login",
+    "Occasion",
+    "Rest",
+    "Text",
+)
 PAGES = (*CORE, "Dashboard", "Visit")
 TOMCAT_FOLDERS = ("logs", "temp", "work", "webapps", "conf/Catalina/localhost")
 

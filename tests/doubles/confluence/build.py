@@ -39,6 +39,9 @@ class Confluence(WebApplication):
     artifacts = ("confluence-webapp",)
     writable = ("logs", "temp", "work", "conf/Catalina")
     secrets = ("confluence.cfg.xml", "shared-home/confluence.cfg.xml", "keys/secret.key")
+    user_group = "confluence-users"
+    admin_group = "confluence-administrators"
+    basic_off_since = "10.2"
 
     @property
     def shared(self) -> str:

@@ -35,6 +35,8 @@ class Crowd(WebApplication):
         "crowd.properties",
         "shared/keys/db/javax.crypto.spec.SecretKeySpec_1763683200000",
     )
+    user_group = "crowd-users"
+    admin_group = "crowd-administrators"
 
     def values(self) -> dict[str, str]:
         """Return what Crowd's files tell beside the settings."""

@@ -47,6 +47,9 @@ class Jira(WebApplication):
     artifacts = ("jira-webapp-dist", "atlassian-jira-webapp")
     writable = ("logs", "temp", "work", "conf/Catalina")
     secrets = ("dbconfig.xml", "cluster.properties")
+    user_group = "jira-software-users"
+    admin_group = "jira-administrators"
+    basic_off_since = "11.0"
 
     def values(self) -> dict[str, str]:
         """Return what Jira's files tell beside the settings."""
@@ -56,6 +59,12 @@ class Jira(WebApplication):
         return {
             "BUILD_NUMBER": "".join(f"{int(part):02d}" for part in s["version"].split(".")).lstrip("0"),
             "DOCS_VERSION": f"{int(major):02d}{minor}",
+            "VERSION_NUMBERS": ",".join(s["version"].split(".")),
+            "CLUSTER_NODES": (
+                f'answer [{{"nodeId":"{s["node_id"]}","state":"ACTIVE","alive":true}}]'
+                if s["node_id"]
+                else 'answer status=405 {"errorMessages":["This Jira instance is not clustered"],"errors":{}}'
+            ),
             "HOME_IN_PROPERTIES": s["home"] if in_properties else "",
             "JIRA_HOME_LINE": '#JIRA_HOME=""' if in_properties else f'JIRA_HOME="{s["home"]}"',
         }

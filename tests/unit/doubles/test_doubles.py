@@ -34,7 +34,8 @@ def built(folder: str, state: str, *changes: str) -> double.Double:
 
 def scripts(one: double.Double) -> dict[str, str]:
     values = one.all_values()
-    return {path.name: one.script(values, path.name) for path in one.folder.glob("*.txt")}
+    names = {path.name for path in one.folder.glob("*.txt")} - {double.REST}
+    return {name: one.script(values, name) for name in names}
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -56,7 +57,7 @@ class TestEveryDouble:
             for line in text.splitlines():
                 if line.startswith("["):
                     section = line
-                elif line and not line.startswith("#") and section != "[page]":
+                elif line and not line.startswith("#") and section not in ("[page]", "[rest]"):
                     words = line.split()
                     while words[0] in ("with", "without"):
                         words = words[2:]

@@ -6,91 +6,19 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 import re
-import shutil
-import subprocess
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import yaml
-from doubles.bamboo.build import Bamboo
-from doubles.bitbucket.build import Bitbucket
-from doubles.common import double, java, tree
-from doubles.confluence.build import Confluence
-from doubles.crowd.build import Crowd
-from doubles.jira.build import Jira
+from doubles.common import double, tree
+from unit.doubles.instances import DOUBLES, Attempt, Instance, built
 
-DOUBLES: dict[str, type[double.Double]] = {cls.name: cls for cls in (Jira, Confluence, Bitbucket, Bamboo, Crowd)}
 META = double.COMMON.parent.parent.parent / "meta/products"
-# Steps of a start that need nothing but the files of a double.
-STEPS = ("home", "folders", "set", "loggers", "account", "patience", "login")
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
 THREAD = "main"
 PEER = "2001:db8:0:0:0:0:0:7"
 PASSWORD = "correct-horse"  # noqa: S105 - of states.toml
-
-Attempt = tuple[str, str, str, dict[str, str]]
-
-
-class Instance:
-    """A double's home, script and loggers below a folder, run by the driver."""
-
-    def __init__(self, folder: Path, classes: Path, product: str, *changes: str) -> None:
-        """Write the double's text files."""
-        self.home = folder / "home"
-        self.classes = classes
-        settings = [f"install={folder / 'install'}", f"home={self.home}"]
-        one = built(product, *settings, *changes)
-        values = one.all_values()
-        tree.install_templates(one.folder / "files/install", one.install, values)
-        tree.install_templates(one.folder / "files/home", one.home, values, one.skipped())
-        self.script = folder / "instance.txt"
-        self.script.write_text(self._without_what_needs_a_system(one.script(values)))
-        webapp = getattr(one, "web_root", one.install)
-        self.places = [f"install={one.install}", f"webapp={webapp}"]
-        self.loggers = next(iter(webapp.rglob("log4j*")), None)
-
-    @staticmethod
-    def _without_what_needs_a_system(script: str) -> str:
-        start, end = script.split("[ready]", 1)
-        lines = [line for line in start.splitlines() if line.split(" ")[0] in ("[start]", *STEPS)]
-        return "\n".join([*lines, "[ready]" + end])
-
-    def run(self, attempts: Sequence[Attempt]) -> list[str]:
-        """Let people log in; how each login went."""
-        records = [
-            "\x1f".join([path, name, password, *(f"{key}={value}" for key, value in facts.items())])
-            for path, name, password, facts in attempts
-        ]
-        command = ["java", "-XX:TieredStopAtLevel=1", f"-Dbitbucket.home={self.home}", "-cp", str(self.classes)]
-        done = subprocess.run(
-            [*command, "dc.testing.driven.Driver", str(self.script), *self.places],
-            input="\x1e".join(records),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        *went, status = done.stdout.splitlines()
-        assert "RUNNING" in status, status
-        return went
-
-    def lines(self, path: str) -> list[str]:
-        """Return the lines of a log, as bytes are divided, or none."""
-        log = self.home / path
-        return log.read_text().split("\n")[:-1] if log.exists() else []
-
-    def audit(self) -> list[dict[str, Any]]:
-        """Return the entries of all audit files."""
-        return [json.loads(line) for path in sorted((self.home / "log/audit").iterdir()) for line in path.open()]
-
-
-def built(product: str, *changes: str) -> double.Double:
-    cls = DOUBLES[product]
-    return cls(double.settings_for(cls.folder, "unhardened", changes), Path("/"))
 
 
 def script_of(product: str) -> str:
@@ -123,24 +51,6 @@ def attempt(
     return path, name, password, facts
 
 
-@pytest.fixture(scope="session")
-def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not shutil.which("javac"):
-        pytest.skip("needs a Java compiler")
-    folder = tmp_path_factory.mktemp("java")
-    for name in java.CORE:
-        text = (double.COMMON / f"java/{name}.java").read_text()
-        (folder / f"{name}.java").write_text(tree.fill(text, {"PRODUCT": "driven", "TITLE": "It"}, name))
-    sources = [*map(str, folder.glob("*.java")), str(Path(__file__).with_name("Driver.java"))]
-    tree.run("javac", "-Xlint:all", "-Werror", "-d", str(folder / "classes"), *sources)
-    return folder / "classes"
-
-
-@pytest.fixture
-def instance(classes: Path, tmp_path: Path) -> Callable[..., Instance]:
-    return lambda product, *changes: Instance(tmp_path, classes, product, *changes)
-
-
 @pytest.mark.parametrize("product", DOUBLES)
 class TestScripts:
     def test_take_logins_where_the_product_does(self, product: str) -> None:
@@ -150,7 +60,7 @@ class TestScripts:
 
     def test_hold_only_filters_there_are(self, product: str) -> None:
         known = set(re.findall(r'case "(\w+)" ->', (double.COMMON / "java/Text.java").read_text()))
-        used = re.findall(r"\{[a-z.-]+((?:\|\w+)+)\}", script_of(product))
+        used = re.findall(r"\{[a-zA-Z.-]+((?:\|\w+)+)\}", script_of(product))
         assert {name for names in used for name in names.strip("|").split("|")} <= known
 
 

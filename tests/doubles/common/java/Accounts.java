@@ -39,6 +39,11 @@ public final class Accounts {
         onlyKnown = onlyOfKnownNames;
     }
 
+    /** Whether somebody has this password. */
+    boolean holds(String name, String password) {
+        return password.equals(passwords.get(key(name)));
+    }
+
     synchronized Outcome attempt(String name, String password) {
         String key = key(name);
         String right = passwords.get(key);

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.LocalDate;
 import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
@@ -21,9 +22,18 @@ final class AuditFiles {
 
     private Path current;
 
-    /** Whether an area that is covered at one level has events of another; `always` is what no setting turns off. */
+    /** Whether an area that is covered at one level, or not at all, has events of another. */
     static boolean covers(String coverage, String level) {
-        return level.equals("always") || LEVELS.indexOf(level) <= LEVELS.indexOf(coverage);
+        return coverage != null && LEVELS.indexOf(level) <= LEVELS.indexOf(coverage);
+    }
+
+    /** All entries of a folder, the oldest first. */
+    synchronized List<String> lines(Path folder) throws IOException {
+        List<String> lines = new ArrayList<>();
+        for (Path file : files(folder)) {
+            lines.addAll(Files.readAllLines(file));
+        }
+        return lines;
     }
 
     /** Write one entry to the file of today, in the time zone of the virtual machine. */
@@ -36,10 +46,7 @@ final class AuditFiles {
     }
 
     private static Path rotated(Path folder, String day, long bytes, int count) throws IOException {
-        List<Path> files;
-        try (Stream<Path> all = Files.list(folder)) {
-            files = all.filter(file -> file.toString().endsWith(END)).sorted().toList();
-        }
+        List<Path> files = files(folder);
         for (int i = 0; i < files.size() - count + 1; i++) {
             Files.deleteIfExists(files.get(i));
         }
@@ -50,6 +57,12 @@ final class AuditFiles {
         Path last = today.get(today.size() - 1);
         int number = Integer.parseInt(last.getFileName().toString().split("\\.")[1]);
         return size(last) < bytes ? last : folder.resolve(String.format(Locale.ROOT, "%s.%05d%s", day, number + 1, END));
+    }
+
+    private static List<Path> files(Path folder) throws IOException {
+        try (Stream<Path> all = Files.list(folder)) {
+            return all.filter(file -> file.toString().endsWith(END)).sorted().toList();
+        }
     }
 
     private static long size(Path file) throws IOException {

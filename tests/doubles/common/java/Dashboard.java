@@ -12,10 +12,11 @@ import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /**
  * Starts the instance with its web application, and is its pages: one that writes what the product writes while it
- * answers, and those where somebody logs in.
+ * answers, those where somebody logs in, and the resources of Rest.
  */
 public final class Dashboard extends HttpServlet implements ServletContextListener {
     private static final long serialVersionUID = 1L;
@@ -41,7 +42,13 @@ public final class Dashboard extends HttpServlet implements ServletContextListen
         instance.start();
         context.getServletRegistrations().values().stream()
             .filter(servlet -> Dashboard.class.getName().equals(servlet.getClassName()))
-            .forEach(servlet -> instance.logins().forEach(login -> servlet.addMapping(login.path())));
+            .forEach(servlet -> paths(instance).forEach(servlet::addMapping));
+    }
+
+    /** Where people log in, and what programs ask for. */
+    static Stream<String> paths(Instance instance) {
+        return Stream.of(instance.logins().stream().map(Login::path), instance.rest().otherPaths().stream(), Stream.of("/rest/*"))
+            .flatMap(paths -> paths);
     }
 
     @Override
@@ -50,12 +57,7 @@ public final class Dashboard extends HttpServlet implements ServletContextListen
     }
 
     @Override
-    protected void doGet(HttpServletRequest request, HttpServletResponse response) throws IOException {
-        doPost(request, response);
-    }
-
-    @Override
-    protected void doPost(HttpServletRequest request, HttpServletResponse response) throws IOException {
+    protected void service(HttpServletRequest request, HttpServletResponse response) throws IOException {
         Instance instance = instance(getServletContext());
         if (request.getRequestURI().endsWith("/status")) {
             answer(instance, response, 200, "application/json", instance.statusAsJson());
@@ -64,8 +66,10 @@ public final class Dashboard extends HttpServlet implements ServletContextListen
         Visit visit = new Visit(instance, request);
         int status = visit.status();
         visit.occasion().context().forEach(request::setAttribute);
-        visit.occasion().headers().forEach(response::setHeader);
-        if (status == HttpServletResponse.SC_FOUND) {
+        visit.occasion().headers().forEach(header -> response.addHeader(header.getKey(), header.getValue()));
+        if (visit.answer() != null) {
+            answer(instance, response, status, visit.answer().type(), visit.answer().body());
+        } else if (status == HttpServletResponse.SC_FOUND) {
             response.setStatus(status);
             response.setHeader("Location", request.getContextPath() + visit.login().where());
         } else if (visit.isOfProgram()) {
@@ -80,7 +84,9 @@ public final class Dashboard extends HttpServlet implements ServletContextListen
     private static void answer(Instance instance, HttpServletResponse response, int status, String type, String body)
             throws IOException {
         response.setStatus(instance.state().equals("RUNNING") ? status : HttpServletResponse.SC_INTERNAL_SERVER_ERROR);
-        response.setContentType(type + ";charset=UTF-8");
-        response.getWriter().print(body);
+        if (!body.isEmpty()) {
+            response.setContentType(type + ";charset=UTF-8");
+            response.getWriter().print(body);
+        }
     }
 }

@@ -26,7 +26,7 @@ public final class Embedded {
         Tomcat.addServlet(context, "dashboard", new Dashboard());
         context.addServletMappingDecoded("/status", "dashboard");
         context.addServletMappingDecoded("/dashboard", "dashboard");
-        instance.logins().forEach(login -> context.addServletMappingDecoded(login.path(), "dashboard"));
+        Dashboard.paths(instance).forEach(path -> context.addServletMappingDecoded(path, "dashboard"));
         tomcat.start();
         tomcat.getServer().await();
     }

@@ -43,7 +43,8 @@ public final class Instance {
     private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss,SSS", Locale.ROOT);
     private static final DateTimeFormatter ZONE = DateTimeFormatter.ofPattern("Z", Locale.ROOT);
     private static final DateTimeFormatter DAY = DateTimeFormatter.ofPattern("yyyyMMdd", Locale.ROOT);
-    private static final Pattern PLACEHOLDER = Pattern.compile("\\{([a-z][a-z.-]*)((?:\\|[a-z]+)*)\\}");
+    private static final Pattern AREA = Pattern.compile("\"area\":\"(\\w+)\"");
+    private static final Pattern ACTION = Pattern.compile("\"actionI18nKey\":\"([^\"]+)\"");
 
     private final Map<String, List<String>> sections = new HashMap<>();
     private final Map<String, String> values;
@@ -52,6 +53,7 @@ public final class Instance {
     private final Accounts accounts = new Accounts();
     private final AuditFiles auditFiles = new AuditFiles();
     private Loggers loggers = Loggers.NONE;
+    private Rest rest = new Rest(this, List.of(), new Database(Path.of("/nowhere")));
     private final AtomicInteger requests = new AtomicInteger();
     private volatile String state = "STARTING";
     private volatile String failedPath;
@@ -141,6 +143,37 @@ public final class Instance {
         serve("refused", occasion);
     }
 
+    /** What programs may ask for. */
+    public Rest rest() {
+        return rest;
+    }
+
+    /** Somebody is known by a token or a session. */
+    void recognise(Occasion occasion) {
+        serve("recognised", occasion);
+    }
+
+    /** Somebody has changed what a table of the database holds. */
+    void changed(String table, Occasion occasion) {
+        serve("changed", occasion);
+        serve("changed:" + table, occasion);
+    }
+
+    /** Whether a password is right; a wrong one counts as no failed login. */
+    boolean knows(String name, String password) {
+        return accounts.holds(name, password);
+    }
+
+    /** All entries of the audit log, the oldest first. */
+    List<String> auditLines() throws IOException {
+        return auditFiles.lines(path("log/audit"));
+    }
+
+    /** A text with its placeholders filled in. */
+    String filled(String text, Occasion occasion) {
+        return fill(text, occasion);
+    }
+
     /** What is written once it is known how a request is answered. */
     public void answered(Occasion occasion, int status) {
         occasion.note("status", Integer.toString(status));
@@ -223,6 +256,7 @@ public final class Instance {
             case "listen" -> attempt(Path.of("port", words[1]), path -> listen(words));
             case "http" -> attempt(Path.of("port", words[1]), path -> answer(words));
             case "beat" -> beat(words);
+            case "database" -> this.rest = new Rest(this, section("rest"), new Database(path(words[0])));
             case "account" -> accounts.add(words[0], words[1]);
             case "patience" -> accounts.bearFailures(Integer.parseInt(words[0]), words[1].equals("known"));
             case "login" -> logins.add(Login.of(words));
@@ -237,7 +271,7 @@ public final class Instance {
         }
     }
 
-    /** Fill in placeholders; a name nobody has set stays as it is, as braces also occur in JSON. */
+    /** Fill in placeholders. */
     private String fill(String text, Occasion occasion) {
         ZonedDateTime now = ZonedDateTime.now();
         Map<String, String> known = new HashMap<>(values);
@@ -250,10 +284,7 @@ public final class Instance {
         known.put("thread", Thread.currentThread().getName());
         known.put("name", Long.toString(System.currentTimeMillis(), 36) + occasion.number());
         known.putAll(occasion.facts());
-        return PLACEHOLDER.matcher(text).replaceAll(match -> {
-            String value = known.get(match.group(1));
-            return Matcher.quoteReplacement(value == null ? match.group() : Text.filtered(value, match.group(2)));
-        });
+        return Text.fill(text, known::get);
     }
 
     /** A text of the script with its line breaks; those that somebody sent stay apart from them. */
@@ -371,13 +402,20 @@ public final class Instance {
         return decorated ? name + " url: " + occasion.facts().get("uri") : name;
     }
 
-    /** An entry of the audit log, if what it is about is covered at that level. */
+    /** An entry of the audit log, if its area is covered at that level, and its action not excluded. */
     private void audit(String level, String entry) {
-        if (AuditFiles.covers(values.get("audit.security"), level)) {
-            attempt(path("log/audit"), folder -> auditFiles.write(folder, entry + "\n",
-                Long.parseLong(values.getOrDefault("audit.bytes", "104857600")),
-                Integer.parseInt(values.getOrDefault("audit.files", "100"))));
-        }
+        attempt(path("log/audit"), folder -> {
+            if (level.equals("always") || AuditFiles.covers(rest.coverage(found(AREA, entry)), level)
+                    && !rest.isExcluded(found(ACTION, entry))) {
+                auditFiles.write(folder, entry + "\n", Long.parseLong(values.getOrDefault("audit.bytes", "104857600")),
+                    Integer.parseInt(values.getOrDefault("audit.files", "100")));
+            }
+        });
+    }
+
+    private static String found(Pattern pattern, String text) {
+        Matcher matcher = pattern.matcher(text);
+        return matcher.find() ? matcher.group(1) : "";
     }
 
     private static void writeAndRemove(Path path) throws IOException {

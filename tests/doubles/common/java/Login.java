@@ -4,8 +4,8 @@
 package dc.testing.@PRODUCT@;
 
 /**
- * Where somebody can log in. `kind` is form, json, basic, or application: the last is JSON about somebody, sent by an
- * application that names itself with basic authentication and may only ask from some addresses.
+ * Where somebody can log in. `kind` is form, json, basic (any resource of Rest), or application: the last is JSON about
+ * somebody, sent by an application that names itself with basic authentication and may only ask from some addresses.
  */
 public record Login(String path, String kind, String user, String password, int failed, int succeeded, String where) {
     /** Reads a step: path, kind, fields of name and password, status of failure and success, page after success. */

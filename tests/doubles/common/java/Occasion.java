@@ -4,8 +4,10 @@
 package dc.testing.@PRODUCT@;
 
 import java.time.LocalTime;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /** One request, or what the instance does by itself: what placeholders mean, and what the answer tells. */
@@ -13,7 +15,7 @@ public final class Occasion {
     private final int number;
     private final Map<String, String> facts;
     private final Map<String, String> context = new LinkedHashMap<>();
-    private final Map<String, String> headers = new LinkedHashMap<>();
+    private final List<Map.Entry<String, String>> headers = new ArrayList<>();
 
     /** Its identifiers stay the same in everything that is written of it. */
     Occasion(int number, Map<String, String> facts) {
@@ -46,7 +48,7 @@ public final class Occasion {
     }
 
     void header(String name, String value) {
-        headers.put(name, value);
+        headers.add(Map.entry(name, value));
     }
 
     /** What the access log may name, as request attributes. */
@@ -54,8 +56,8 @@ public final class Occasion {
         return context;
     }
 
-    /** Headers of the answer. */
-    public Map<String, String> headers() {
+    /** Headers of the answer, one or several of a name. */
+    public List<Map.Entry<String, String>> headers() {
         return headers;
     }
 }

@@ -3,22 +3,38 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 package dc.testing.@PRODUCT@;
 
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
 import java.util.Locale;
+import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** How a value is written where a script names it: {NAME|FILTER|FILTER}. */
 final class Text {
+    private static final Pattern PLACEHOLDER = Pattern.compile("\\{([a-z][A-Za-z.-]*)((?:\\|[a-z]+)*)\\}");
     private static final String BREAKS = "\r\n\u000b\f\u0085\u2028\u2029";
 
     private Text() {
     }
 
+    /** Fill in placeholders; a name without a value stays as it is, as braces also occur in JSON. */
+    static String fill(String text, Function<String, String> known) {
+        return PLACEHOLDER.matcher(text).replaceAll(match -> {
+            String value = known.apply(match.group(1));
+            return Matcher.quoteReplacement(value == null ? match.group() : filtered(value, match.group(2)));
+        });
+    }
+
     /** The value after the filters of a placeholder, each with a bar before it. */
-    static String filtered(String value, String filters) {
+    private static String filtered(String value, String filters) {
         String text = value;
         for (String filter : filters.isEmpty() ? new String[0] : filters.substring(1).split("\\|")) {
             text = switch (filter) {
                 case "json" -> json(text);
                 case "squeezed" -> squeezed(text);
+                case "url" -> URLEncoder.encode(text, StandardCharsets.UTF_8);
+                case "quoted" -> text.isEmpty() ? "null" : '"' + json(text) + '"';
                 case "null" -> text.isEmpty() ? "null" : text;
                 default -> throw new IllegalArgumentException("no such filter: " + filter);
             };

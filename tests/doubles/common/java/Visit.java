@@ -6,10 +6,10 @@ package dc.testing.@PRODUCT@;
 import jakarta.servlet.http.HttpServletRequest;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.URLDecoder;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Base64;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -24,6 +24,7 @@ final class Visit {
     private final HttpServletRequest request;
     private final Login login;
     private final Occasion occasion;
+    private Rest.Answer answer;
 
     Visit(Instance instance, HttpServletRequest request) throws IOException {
         this.instance = instance;
@@ -41,42 +42,83 @@ final class Visit {
         return occasion;
     }
 
+    /** The answer of a resource; null if a page was asked for. */
+    Rest.Answer answer() {
+        return answer;
+    }
+
     boolean isOfProgram() {
-        return login != null && !login.kind().equals("form");
+        return login == null ? isOfRest() : !login.kind().equals("form");
     }
 
     /** Let the instance do what is asked for; the status of the answer. What goes wrong stays wrong until it is started again. */
     int status() throws IOException {
-        String[] basic = basic();
+        String[] basic = Callers.basic(request.getHeader("Authorization"));
         if (!instance.state().equals("RUNNING")) {
             return 500;
+        }
+        if (login != null ? login.kind().equals("application") : instance.rest().isOfApplications(path())) {
+            int refused = refused(basic);
+            if (refused != 0) {
+                return refused;
+            }
+        }
+        if (login == null && isOfRest()) {
+            answer = instance.rest().answer(asked(), occasion);
+            return answer.status();
         }
         if (login == null) {
             instance.everyRequest(occasion);
             return 200;
         }
-        if (login.kind().equals("application")) {
-            String application = instance.value("application");
-            if (basic == null || !basic[0].equals(application)) {
-                return 401;
-            }
-            occasion.context("application", application);
-            String client = client();
-            if (client == null) {
-                return 500;
-            }
-            occasion.context("client", client);
-            if (!listed("clients").contains(client)) {
-                instance.refuse(occasion);
-                return 403;
-            }
-        }
-        String[] credentials = login.kind().equals("basic") ? basic : sent();
+        String[] credentials = sent();
         if (credentials == null) {
             instance.everyRequest(occasion);
-            return login.kind().equals("basic") ? 401 : 200;
+            return 200;
         }
-        return login.status(instance.login(login, credentials[0], credentials[1], occasion));
+        Accounts.Outcome outcome = instance.login(login, credentials[0], credentials[1], occasion);
+        if (outcome.section().equals("succeeded") && !login.kind().equals("application")) {
+            occasion.header("Set-Cookie", instance.rest().begin(outcome.account(), request.getContextPath()));
+        }
+        return login.status(outcome);
+    }
+
+    /** With what status an application is turned away, or 0: by its name, or its address. */
+    private int refused(String[] basic) {
+        String application = instance.value("application");
+        if (basic == null || !basic[0].equals(application)) {
+            return 401;
+        }
+        occasion.context("application", application);
+        String client = client();
+        if (client == null) {
+            return 500;
+        }
+        occasion.context("client", client);
+        if (!listed("clients").contains(client)) {
+            instance.refuse(occasion);
+            return 403;
+        }
+        return 0;
+    }
+
+    private String path() {
+        return request.getRequestURI().substring(request.getContextPath().length());
+    }
+
+    private boolean isOfRest() {
+        return path().startsWith("/rest/") || instance.rest().otherPaths().contains(path());
+    }
+
+    /** The request as a resource sees it; the container has read a form. */
+    private Rest.Request asked() throws IOException {
+        Map<String, String> parameters = new HashMap<>();
+        request.getParameterMap().forEach((name, values) -> parameters.put(name, values[0]));
+        String base = request.getRequestURL().toString().replaceFirst("^(\\w+://[^/]*).*", "$1") + request.getContextPath();
+        String path = URLDecoder.decode(path().replace("+", "%2B"), StandardCharsets.UTF_8);
+        // The container leaves out the body of what is asked for by HEAD.
+        String method = request.getMethod().equals("HEAD") ? "GET" : request.getMethod();
+        return new Rest.Request(method, path, parameters, request::getHeader, body(), base);
     }
 
     private Map<String, String> facts() {
@@ -90,14 +132,15 @@ final class Visit {
         facts.put("list", header.isBlank() ? peer : header + ", " + peer);
         facts.put("method", request.getMethod());
         facts.put("uri", request.getRequestURI());
-        facts.put("path", request.getRequestURI().substring(request.getContextPath().length()));
+        facts.put("path", path());
         facts.put("url", request.getRequestURL().toString());
         facts.put("protocol", request.getProtocol());
         facts.put("agent", header("User-Agent"));
         facts.put("referer", header("Referer"));
         facts.put("account", "");
-        facts.put("authentication", login != null && login.kind().equals("basic") ? "basic" : "form");
-        if (basic() != null) {
+        boolean basic = Callers.basic(request.getHeader("Authorization")) != null;
+        facts.put("authentication", basic ? "basic" : "form");
+        if (basic) {
             facts.put("session", "-");
         }
         return facts;
@@ -131,60 +174,23 @@ final class Visit {
         }
     }
 
-    /** Name and password of basic authentication. */
-    private String[] basic() {
-        String header = header("Authorization");
-        if (!header.regionMatches(true, 0, "Basic ", 0, 6)) {
-            return null;
-        }
-        try {
-            String pair = new String(Base64.getDecoder().decode(header.substring(6).strip()), StandardCharsets.UTF_8);
-            int colon = pair.indexOf(':');
-            return colon < 0 ? null : new String[] {pair.substring(0, colon), pair.substring(colon + 1)};
-        } catch (IllegalArgumentException error) {
-            return null;
-        }
-    }
-
     /** Name and password of a form or of JSON; what JSON does not hold may stand in the query. */
     private String[] sent() throws IOException {
-        Map<String, String> body = login.kind().equals("form") ? Map.of()
-            : json(new String(request.getInputStream().readNBytes(LONGEST), StandardCharsets.UTF_8));
-        String name = body.getOrDefault(login.user(), request.getParameter(login.user()));
-        String password = body.getOrDefault(login.password(), request.getParameter(login.password()));
+        Map<?, ?> body = login.kind().equals("form") ? Map.of() : json(body());
+        String name = body.get(login.user()) instanceof String text ? text : request.getParameter(login.user());
+        String password = body.get(login.password()) instanceof String text ? text : request.getParameter(login.password());
         return name == null || password == null ? null : new String[] {name, password};
     }
 
-    /** The texts of a JSON object by name; whatever else it holds is left out. */
-    private static Map<String, String> json(String text) {
-        Map<String, String> values = new HashMap<>();
-        String name = null;
-        for (int i = text.indexOf('"'); i >= 0; i = text.indexOf('"', i)) {
-            StringBuilder out = new StringBuilder();
-            for (i++; i < text.length() && text.charAt(i) != '"'; i++) {
-                char c = text.charAt(i);
-                if (c == '\\' && i + 1 < text.length()) {
-                    c = text.charAt(++i);
-                    int known = "bfnrt".indexOf(c);
-                    if (c == 'u' && i + 4 < text.length()) {
-                        c = (char) Integer.parseInt(text.substring(i + 1, i + 5), 16);
-                        i += 4;
-                    } else if (known >= 0) {
-                        c = "\b\f\n\r\t".charAt(known);
-                    }
-                }
-                out.append(c);
-            }
-            for (i++; i < text.length() && Character.isWhitespace(text.charAt(i)); i++) {
-                // On to what follows the text.
-            }
-            if (text.startsWith(":", i)) {
-                name = out.toString();
-            } else if (name != null) {
-                values.put(name, out.toString());
-                name = null;
-            }
+    private String body() throws IOException {
+        return new String(request.getInputStream().readNBytes(LONGEST), StandardCharsets.UTF_8);
+    }
+
+    private static Map<?, ?> json(String text) {
+        try {
+            return Json.read(text) instanceof Map<?, ?> map ? map : Map.of();
+        } catch (IllegalArgumentException error) {
+            return Map.of();
         }
-        return values;
     }
 }
