@@ -44,6 +44,11 @@ def text_of(data: bytes) -> str:
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 
 
+def usable(text: str) -> str:
+    """Return a text with what can be no character of a path or a report replaced; escapes may stand for such."""
+    return _UNUSABLE.sub("\ufffd", text)
+
+
 def parse_properties(text: str) -> dict[str, str]:
     """Return the keys and values of a Java properties file; a later key replaces an earlier one.
 
@@ -55,8 +60,7 @@ def parse_properties(text: str) -> dict[str, str]:
         entries, _open_ended = parse_entries(text)
     except PropertiesError as exc:
         raise ParseError(str(exc)) from None
-    # What an escape stands for may be no character of a path or a report.
-    return {_UNUSABLE.sub("\ufffd", entry.key): _UNUSABLE.sub("\ufffd", entry.value) for entry in entries}
+    return {usable(entry.key): usable(entry.value) for entry in entries}
 
 
 # ---- systemd ---------------------------------------------------------------------------------------------------------
@@ -568,15 +572,19 @@ class _Shell:
 
 
 # ---- XML -------------------------------------------------------------------------------------------------------------
-def parse_xml(data: bytes) -> ElementTree.Element:
+def parse_xml(data: bytes, encoding: str | None = None) -> ElementTree.Element:
     """Return the root element of an XML document.
+
+    Args:
+        data: the document.
+        encoding: how it is encoded, whatever it says itself; None where it tells.
 
     Raises:
         ParseError: not well formed, too large, or with a document type declaration or entities, which are never read.
 
     """
     builder = ElementTree.TreeBuilder()
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate(encoding)
     counts = {"depth": 0, "elements": 0}
 
     def start(name: str, attributes: dict[str, str]) -> None:
@@ -650,6 +658,25 @@ def redact(arguments: list[str], public: list[str] | None = None) -> list[str]:
             shown = _USERINFO.sub(rf"\g<1>{REDACTED}@", argument)
             result.append(_INNER_SECRET.sub(rf"\g<1>{REDACTED}", shown))
     return result
+
+
+SECURED = "{ATL_SECURED}"
+"""Stands in a configuration file for a value that the product keeps in its own secret store."""
+
+_DESCRIBES_SECRET = re.compile(r"(?:provider|class|classname|algorithm|type)", re.IGNORECASE)
+
+
+def names_secret(name: str) -> bool:
+    """Whether a setting of this name holds a secret, and not a class or an algorithm that protects one."""
+    words = re.split(r"[._-]", name)
+    return bool(_SECRET_KEY.search(name)) and not _DESCRIBES_SECRET.fullmatch(words[-1])
+
+
+def redact_value(name: str, value: str) -> str:
+    """Return the value of a setting with what looks like a secret replaced."""
+    if names_secret(name) and value != SECURED and not _HARMLESS.fullmatch(value):
+        return REDACTED
+    return _INNER_SECRET.sub(rf"\g<1>{REDACTED}", _USERINFO.sub(rf"\g<1>{REDACTED}@", value))
 
 
 _PATH_OPTIONS = ("-cp", "-classpath", "--class-path")
