@@ -663,11 +663,14 @@ def redact(arguments: list[str], public: list[str] | None = None) -> list[str]:
 SECURED = "{ATL_SECURED}"
 """Stands in a configuration file for a value that the product keeps in its own secret store."""
 
-_DESCRIBES_SECRET = re.compile(r"(?:provider|class|classname|algorithm|type)", re.IGNORECASE)
+_DESCRIBES_SECRET = re.compile(
+    r"provider|class|classname|algorithm|type|file|path|location|enabled|days|minutes|seconds|timeout|length",
+    re.IGNORECASE,
+)
 
 
 def names_secret(name: str) -> bool:
-    """Whether a setting of this name holds a secret, and not a class or an algorithm that protects one."""
+    """Whether a setting of this name holds a secret, and not what protects one or says where it is."""
     words = re.split(r"[._-]", name)
     return bool(_SECRET_KEY.search(name)) and not _DESCRIBES_SECRET.fullmatch(words[-1])
 
@@ -677,6 +680,28 @@ def redact_value(name: str, value: str) -> str:
     if names_secret(name) and value != SECURED and not _HARMLESS.fullmatch(value):
         return REDACTED
     return _INNER_SECRET.sub(rf"\g<1>{REDACTED}", _USERINFO.sub(rf"\g<1>{REDACTED}@", value))
+
+
+_LICENCE = re.compile(r"licen[cs]e", re.IGNORECASE)
+
+
+def secret_in(word: str, public: list[str] | None = None) -> str | None:
+    """Return a word of a command line or an environment without the secret in it, None where there is none.
+
+    Args:
+        word: as it stands there, or with secrets replaced already.
+        public: as of `redact`.
+
+    """
+    shown = redact([word], public)[0]
+    key, _equals, value = word.partition("=")
+    if shown == word:
+        # One that is replaced already is told by what stands there.
+        return word if REDACTED in word and names_secret(key) and not _LICENCE.search(key) else None
+    if shown == f"{key}={REDACTED}" and (not names_secret(key) or _LICENCE.search(key) or value[:1] in ("/", "")):
+        inner = redact_value("", value)
+        return f"{key}={inner}" if inner != value else None
+    return None if value == SECURED else shown
 
 
 _PATH_OPTIONS = ("-cp", "-classpath", "--class-path")
