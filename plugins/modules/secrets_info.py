@@ -353,7 +353,7 @@ class _Instance:
                 continue
             found = self._key_files(place)
             files += found
-            if not found and entry["always"]:
+            if not found and entry["always"] and self._at_least("0") is not None:
                 drift.append(evidence(place, "key files", "none"))
             elif not found:
                 absent.append(f"there is no key file in {place}, so perhaps nothing is encrypted yet")

@@ -256,6 +256,13 @@ class TestKeyFiles:
         host.write(f"{HOME}/xml-data/configuration/cipher/k", "key", 0o644)
         assert f"{HOME}/xml-data" in shown(host.judge(KEY_FILES), KEY_FILES)
 
+    def test_without_a_version_nothing_has_to_be_there(self, tmp_path: Path) -> None:
+        host = SecretHost(tmp_path, "bamboo")
+        host.instance["version"] = None
+        assert status(host.judge(KEY_FILES), KEY_FILES) == "pass"
+        (host.root / KEYS["bamboo"].lstrip("/")).unlink()
+        assert status(host.judge(KEY_FILES), KEY_FILES) == "not_checked"
+
     def test_nothing_is_encrypted(self, host: SecretHost) -> None:
         host.database(password=SECRET)
         assert status(host.judge(KEY_FILES), KEY_FILES) == "not_applicable"
