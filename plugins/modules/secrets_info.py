@@ -426,7 +426,11 @@ class _Instance:
             except UnreadableError:
                 continue  # it has ended
             words = [word.decode("utf-8", "replace") for word in data.split(b"\0")]
-            yield from self._words(words, f"command line of process {pid}", "no secret, as everybody can read it")
+            what, expected = f"command line of process {pid}", "no secret, as everybody can read it"
+            yield from self._words(words, what, expected)
+            for entry in (self.known or {}).get("arguments") or []:
+                if entry["after"] in words[1:-1]:
+                    yield evidence(what, expected, f"the {entry['holds']} after {entry['after']}")
 
     def _start_files(self) -> Iterator[Evidence]:
         """Yield what the next start would put on the command line; discovery has replaced the secrets already."""

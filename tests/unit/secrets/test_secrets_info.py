@@ -77,7 +77,7 @@ def test_no_product_and_unknown_products(host: SecretHost) -> None:
 @pytest.mark.parametrize("product", sorted(load_products()))
 def test_every_product_tells_how_it_keeps_secrets(product: str) -> None:
     told = product_data(product)["secrets"]
-    assert set(told) == {"database", "tomcat", "secured_since", "ciphers", "keys", "servers"}
+    assert set(told) - {"arguments"} == {"database", "tomcat", "secured_since", "ciphers", "keys", "servers"}
     if "part_of" not in load_products()[product]:
         assert told["database"]
         assert KNOWLEDGE[product]["backup"]
@@ -292,6 +292,13 @@ class TestExposed:
         host.write("/proc/13/cmdline", f"java\0-Dx.password={SECRET}\0")
         host.instance["companions"] = [{"name": "helper", "pid": 13, "unit": None}, {"name": "gone", "pid": 14}]
         assert "process 13" in shown(host.judge(EXPOSED), EXPOSED)
+
+    def test_as_the_word_after_another(self, host: SecretHost) -> None:
+        host.instance["product"] = "bamboo_agent"
+        host.running("Bootstrap", "http://server/agentServer/", "-t", SECRET)
+        assert "the security token after -t" in shown(host.judge(EXPOSED), EXPOSED)
+        host.running("Bootstrap", "http://server/agentServer/")
+        assert status(host.judge(EXPOSED), EXPOSED) == "pass"
 
     @pytest.mark.parametrize(
         "word",
