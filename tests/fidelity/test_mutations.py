@@ -33,6 +33,8 @@ HOSTS = {
     "crowd": "crowd:bookworm",
 }
 """What is broken in every way, and the image of its host."""
+WITHOUT_DISK = {"DC-SEC-06"}
+"""What a container cannot break: what lies under its file system is out of its sight. Unit tests have disks of all kinds."""
 SECRET = "Sup3rSecret"  # noqa: S105 - what all of them begin with
 TOGETHER = 4
 """Most ways in which a host is broken at once."""
@@ -244,4 +246,4 @@ def test_is_found_under_its_control_and_repaired(
 def test_every_control_of_the_roles_is_broken_at_least_once() -> None:
     roles = {"service_user", "file_permissions", "firewall", "fail2ban", "secrets"}
     controls = {control.id for control in load_catalogue().values() if control.role in roles}
-    assert controls == {mutation["breaks"] for mutation in MUTATIONS}
+    assert controls - WITHOUT_DISK == {mutation["breaks"] for mutation in MUTATIONS}

@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.atlassian_dc.hardening.plugins.action.secrets_info import knowledge
+from ansible_collections.atlassian_dc.hardening.plugins.action.secret_storage import knowledge
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_host import Host
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Findings
-from ansible_collections.atlassian_dc.hardening.plugins.modules.secrets_info import CONTROLS, Secrets
+from ansible_collections.atlassian_dc.hardening.plugins.modules.secret_storage import CONTROLS, Secrets
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import product_data
 
 SECRET = "hunter2-Zx9"  # noqa: S105 - what must never be shown

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module secrets_info on a host that is a folder: what is kept well, what is not, and what nobody can tell."""
+"""Module secret_storage on a host that is a folder: what is kept well, what is not, and what nobody can tell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _database_logins
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_parse import parse_xml
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._jdbc import parse_jdbc
-from ansible_collections.atlassian_dc.hardening.plugins.modules.secrets_info import CONTROLS
+from ansible_collections.atlassian_dc.hardening.plugins.modules.secret_storage import CONTROLS
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import load_products, product_data
 from hypothesis import given
 from hypothesis import strategies as st

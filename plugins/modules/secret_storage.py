@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: secrets_info
+module: secret_storage
 short_description: Judge how the products of a host keep their secrets
 version_added: 0.5.0
 author:
@@ -42,11 +42,11 @@ EXAMPLES = r"""
   atlassian_dc.hardening.product_info:
 
 - name: Judge how they keep their secrets
-  atlassian_dc.hardening.secrets_info:
+  atlassian_dc.hardening.secret_storage:
     instances: "{{ ansible_facts.atlassian_dc.instances }}"
 
 - name: Judge only the passwords of the databases
-  atlassian_dc.hardening.secrets_info:
+  atlassian_dc.hardening.secret_storage:
     instances: "{{ ansible_facts.atlassian_dc.instances }}"
     controls: [DC-SEC-01]
 """
