@@ -34,7 +34,7 @@ HOSTS = {
 }
 """What is broken in every way, and the image of its host."""
 WITHOUT_DISK = {"DC-SEC-06"}
-"""What a container cannot break: what lies under its file system is out of its sight. Unit tests have disks of all kinds."""
+"""What cannot be broken in a container, which does not see what its file system lies on. Unit tests have disks."""
 SECRET = "Sup3rSecret"  # noqa: S105 - what all of them begin with
 TOGETHER = 4
 """Most ways in which a host is broken at once."""
