@@ -207,7 +207,7 @@ class _Instance:
     def __init__(self, run: Secrets, instance: dict[str, Any]) -> None:
         self.findings = run.findings
         self.host = run.host
-        self.units = run
+        self.asked = run
         self.instance = instance
         self.name = str(instance["name"])
         told = run.products.get(str(instance.get("product"))) or {}
@@ -442,7 +442,7 @@ class _Instance:
 
     def _units(self, unknown: list[str]) -> Iterator[Evidence]:
         for unit in units_of(self.instance):
-            shown = self.units.units.get(unit)
+            shown = self.asked.units.get(unit)
             if not shown:
                 unknown.append(f"systemd tells nothing of {unit}")
                 continue
