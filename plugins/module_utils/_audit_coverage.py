@@ -15,7 +15,7 @@ import fnmatch
 import json
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,38 @@ class Coverage:
 def covers(level: str, wanted: str) -> bool:
     """Whether a level writes what another one does."""
     return LEVELS.index(level) >= LEVELS.index(wanted)
+
+
+def area_name(name: str) -> str:
+    """Return the name of an area as REST writes it: entries of the log have ``END_USER_ACTIVITY``."""
+    return name.strip().lower().replace("_", "-")
+
+
+def merge_coverage(current: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Return the coverage that writes all that is written now, and all that is wanted.
+
+    Args:
+        current: level by area, as the product has it.
+        wanted: the least level by area.
+
+    Returns:
+        Level by area, of all areas of both, under the names REST has for them.
+
+    Raises:
+        ValueError: a level that there is none of; says where.
+
+    """
+    merged: dict[str, str] = {}
+    for origin, coverage in (("current", current), ("wanted", wanted)):
+        for area, level in coverage.items():
+            name, found = area_name(str(area)), str(level).strip().lower()
+            if found not in LEVELS:
+                raise ValueError(
+                    f"{origin}: {name}: level must be one of {', '.join(LEVELS)}, found {str(level)[:60]!r}"
+                )
+            if name not in merged or covers(found, merged[name]):
+                merged[name] = found
+    return merged
 
 
 def read_coverage(folder: str, pattern: str, area: str, level: str, actions: Collection[str]) -> Coverage:
@@ -179,7 +211,6 @@ def _proves(entry: dict[str, Any], area: str, actions: Collection[str]) -> str |
     for change in changes:
         if isinstance(change, dict) and change.get("i18nKey") == COVERAGE_CHANGED:
             changed_area, _colon, changed_level = str(change.get("to")).lower().partition(":")
-            same = changed_area.strip().replace("_", "-") == area.replace("_", "-")
-            if same and changed_level.strip() in LEVELS:
+            if area_name(changed_area) == area_name(area) and changed_level.strip() in LEVELS:
                 return changed_level.strip()
     return None

@@ -44,6 +44,11 @@ def text_of(data: bytes) -> str:
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 
 
+def usable(text: str) -> str:
+    """Return a text with what can be no character of a path or a report replaced; escapes may stand for such."""
+    return _UNUSABLE.sub("\ufffd", text)
+
+
 def parse_properties(text: str) -> dict[str, str]:
     """Return the keys and values of a Java properties file; a later key replaces an earlier one.
 
@@ -55,8 +60,7 @@ def parse_properties(text: str) -> dict[str, str]:
         entries, _open_ended = parse_entries(text)
     except PropertiesError as exc:
         raise ParseError(str(exc)) from None
-    # What an escape stands for may be no character of a path or a report.
-    return {_UNUSABLE.sub("\ufffd", entry.key): _UNUSABLE.sub("\ufffd", entry.value) for entry in entries}
+    return {usable(entry.key): usable(entry.value) for entry in entries}
 
 
 # ---- systemd ---------------------------------------------------------------------------------------------------------
@@ -568,15 +572,19 @@ class _Shell:
 
 
 # ---- XML -------------------------------------------------------------------------------------------------------------
-def parse_xml(data: bytes) -> ElementTree.Element:
+def parse_xml(data: bytes, encoding: str | None = None) -> ElementTree.Element:
     """Return the root element of an XML document.
+
+    Args:
+        data: the document.
+        encoding: how it is encoded, whatever it says itself; None where it tells.
 
     Raises:
         ParseError: not well formed, too large, or with a document type declaration or entities, which are never read.
 
     """
     builder = ElementTree.TreeBuilder()
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate(encoding)
     counts = {"depth": 0, "elements": 0}
 
     def start(name: str, attributes: dict[str, str]) -> None:
@@ -650,6 +658,50 @@ def redact(arguments: list[str], public: list[str] | None = None) -> list[str]:
             shown = _USERINFO.sub(rf"\g<1>{REDACTED}@", argument)
             result.append(_INNER_SECRET.sub(rf"\g<1>{REDACTED}", shown))
     return result
+
+
+SECURED = "{ATL_SECURED}"
+"""Stands in a configuration file for a value that the product keeps in its own secret store."""
+
+_DESCRIBES_SECRET = re.compile(
+    r"provider|class|classname|algorithm|type|file|path|location|enabled|days|minutes|seconds|timeout|length",
+    re.IGNORECASE,
+)
+
+
+def names_secret(name: str) -> bool:
+    """Whether a setting of this name holds a secret, and not what protects one or says where it is."""
+    words = re.split(r"[._-]", name)
+    return bool(_SECRET_KEY.search(name)) and not _DESCRIBES_SECRET.fullmatch(words[-1])
+
+
+def redact_value(name: str, value: str) -> str:
+    """Return the value of a setting with what looks like a secret replaced."""
+    if names_secret(name) and value != SECURED and not _HARMLESS.fullmatch(value):
+        return REDACTED
+    return _INNER_SECRET.sub(rf"\g<1>{REDACTED}", _USERINFO.sub(rf"\g<1>{REDACTED}@", value))
+
+
+_LICENCE = re.compile(r"licen[cs]e", re.IGNORECASE)
+
+
+def secret_in(word: str, public: list[str] | None = None) -> str | None:
+    """Return a word of a command line or an environment without the secret in it, None where there is none.
+
+    Args:
+        word: as it stands there, or with secrets replaced already.
+        public: as of `redact`.
+
+    """
+    shown = redact([word], public)[0]
+    key, _equals, value = word.partition("=")
+    if shown == word:
+        # One that is replaced already is told by what stands there.
+        return word if REDACTED in word and names_secret(key) and not _LICENCE.search(key) else None
+    if shown == f"{key}={REDACTED}" and (not names_secret(key) or _LICENCE.search(key) or value[:1] in ("/", "")):
+        inner = redact_value("", value)
+        return f"{key}={inner}" if inner != value else None
+    return None if value == SECURED else shown
 
 
 _PATH_OPTIONS = ("-cp", "-classpath", "--class-path")

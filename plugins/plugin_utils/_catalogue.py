@@ -93,7 +93,7 @@ _REQUIRED = (
     "references",
     "mappings",
 )
-_OPTIONAL = ("needs", "impact", "implies")
+_OPTIONAL = ("needs", "impact", "implies", "attestable")
 _STEP_KEYS = ("step", "by", "must")
 
 
@@ -149,6 +149,7 @@ class Control:
     needs: tuple[Need, ...] = ()
     impact: Impact = "none"
     implies: tuple[str, ...] = ()
+    attestable: bool = False
 
     def applies_to(self, product: str) -> bool:
         """Return whether the control is judged for this product at all."""
@@ -183,6 +184,11 @@ class Catalogue(Mapping[str, Control]):
 
     def __repr__(self) -> str:
         return f"<Catalogue of {len(self)} controls>"
+
+    @property
+    def attestable(self) -> tuple[str, ...]:
+        """Ids of the controls that a person may vouch for, in file order."""
+        return tuple(control.id for control in self.values() if control.mode == "attest" or control.attestable)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -337,6 +343,7 @@ class _Reader:
             needs=needs,
             impact=cast(Impact, impact),
             implies=self.matching_list(raw.get("implies", []), "implies", _ID, "a control id"),
+            attestable=self.flag(raw.get("attestable", False), "attestable"),
         )
 
     def products(self, value: object) -> Literal["all"] | tuple[str, ...]:
@@ -399,6 +406,11 @@ class _Reader:
     def choice(self, value: object, key: str, allowed: tuple[str, ...]) -> str:
         if not isinstance(value, str) or value not in allowed:
             self.fail(f"{_shown(value)} is not one of {', '.join(allowed)}", key)
+        return value
+
+    def flag(self, value: object, key: str) -> bool:
+        if not isinstance(value, bool):
+            self.fail(f"{_shown(value)} is not true or false", key)
         return value
 
     def matching(self, value: object, key: str, pattern: re.Pattern[str], what: str) -> str:

@@ -403,27 +403,33 @@ class Ledger:
             entry["status"], entry["reason"] = judgement.status, judgement.reason
             entry["evidence"] = [dict(item) for item in judgement.evidence]
             entry["pending"] = judgement.pending
+            if control.attestable and entry["status"] in ("fail", "not_checked"):
+                self._vouch(entry, today)
         self._waive(entry, record, today)
         return entry
 
+    def _answer(self, control: str) -> Attestation | None:
+        answers = [answer for answer in self.attestations if answer.control == control]
+        return max(answers, key=lambda known: known.expires, default=None)
+
     def _attest(self, entry: dict[str, Any], today: datetime.date) -> None:
-        answers = [answer for answer in self.attestations if answer.control == entry["id"]]
-        answer = max(answers, key=lambda known: known.expires, default=None)
+        answer = self._answer(entry["id"])
         if answer is None:
             entry["status"] = "manual"
             entry["reason"] = "needs the statement of a person in atlassian_dc_attestations_file"
         elif not answer.live(today):
             entry["status"] = "manual"
-            entry["reason"] = f"the attestation by {answer.attested_by} of {answer.date} holds until {answer.expires}"
+            entry["reason"] = _run_out(answer)
         else:
-            entry["status"] = "pass"
-            entry["evidence"] = [
-                {
-                    "what": f"attested by {answer.attested_by}",
-                    "expected": f"a statement that holds on {today}",
-                    "actual": f"of {answer.date}, until {answer.expires}: {answer.proof}",
-                }
-            ]
+            entry["status"], entry["evidence"] = "pass", [_attested(answer, today)]
+
+    def _vouch(self, entry: dict[str, Any], today: datetime.date) -> None:
+        """Let a person vouch for what the host cannot show; what it shows is kept."""
+        answer = self._answer(entry["id"])
+        if answer is not None and answer.live(today):
+            entry["status"], entry["evidence"] = "pass", [_attested(answer, today), *entry["evidence"]]
+        elif answer is not None:
+            entry["reason"] = f"{entry['reason']}; {_run_out(answer)}"
 
     def _waive(self, entry: dict[str, Any], record: HostRecord, today: datetime.date) -> None:
         waiver = waiver_of(self.waivers, entry["id"], record.name, record.groups)
@@ -571,3 +577,15 @@ def now() -> str:
 
 ACTIVE: Ledger | None = None
 """The ledger of this process. The callback sets it; the gate, which runs in a fork, reads it."""
+
+
+def _run_out(answer: Attestation) -> str:
+    return f"the attestation by {answer.attested_by} of {answer.date} holds until {answer.expires}"
+
+
+def _attested(answer: Attestation, today: datetime.date) -> dict[str, str]:
+    return {
+        "what": f"attested by {answer.attested_by}",
+        "expected": f"a statement that holds on {today}",
+        "actual": f"of {answer.date}, until {answer.expires}: {answer.proof}",
+    }

@@ -139,9 +139,7 @@ def _check_contents(values: Mapping[str, Any], catalogue: Catalogue) -> list[str
         if values.get(WAIVERS_FILE):
             load_waivers(values[WAIVERS_FILE], catalogue)
         if values.get(ATTESTATIONS_FILE):
-            load_attestations(
-                values[ATTESTATIONS_FILE], [control.id for control in catalogue.values() if control.mode == "attest"]
-            )
+            load_attestations(values[ATTESTATIONS_FILE], catalogue.attestable)
         if values.get(REPORT_DIR):
             prepare_directory(values[REPORT_DIR])
     except (StatementError, ReportError) as exc:

@@ -20,10 +20,10 @@ HOST = "almanac1"
 ROLES = ("service_user", "file_permissions")
 JUDGED = {control.id for role in ROLES for control in load_catalogue().controls_of_role(role)}
 # What is right already where administrators leave a product as it came; all else is not.
-RIGHT = {"DC-USR-05", "DC-DIR-05"}
-BROKEN = JUDGED - RIGHT
-# Archives where they are served are named, never removed: that is for a person.
-BY_HAND = {"DC-DIR-06"}
+RIGHT = {"DC-USR-05", "DC-DIR-05", "DC-SEC-03"}
+BROKEN = JUDGED - RIGHT | {"DC-SEC-01"}
+# Archives where they are served are named, never removed, and passwords never written: that is for a person.
+BY_HAND = {"DC-DIR-06", "DC-SEC-01"}
 
 
 @pytest.fixture(scope="module")

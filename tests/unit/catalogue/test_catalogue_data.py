@@ -281,7 +281,7 @@ def test_remediation_names_what_the_control_needs(control: Control) -> None:
         assert "atlassian_dc_allow_restart" in control.remediation
     if control.impact == "breaks_integrations":
         assert "switch for it" in control.remediation
-    if control.mode == "attest":
+    if control.mode == "attest" or control.attestable:
         assert "atlassian_dc_attestations_file" in control.remediation
 
 

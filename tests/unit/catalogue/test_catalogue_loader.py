@@ -160,6 +160,7 @@ BAD_VALUES: list[tuple[str, Any, str, str]] = [
     ("severity", None, "severity", "nothing is not one of"),
     ("scope", "node", "scope", "'node' is not one of host, instance, cluster, site"),
     ("role", "fierwall", "role", "'fierwall' is not one of discovery, service_user"),
+    ("attestable", "yes", "attestable", "'yes' is not true or false"),
     ("impact", "reboot", "impact", "'reboot' is not one of none, restart"),
     ("impact", True, "impact", "bool True is not one of"),
     ("products", "jira", "products", "expected all or a list of products"),

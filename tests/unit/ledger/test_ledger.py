@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import itertools
 from collections import Counter
@@ -306,6 +307,24 @@ class TestAttestations:
     def test_an_old_one_does_not(self, ledger: Ledger) -> None:
         ledger.attestations = (self.answer(TODAY - datetime.timedelta(1)),)
         assert entries(ledger)["DC-ORG-01", None]["status"] == "manual"
+
+    @pytest.mark.parametrize("judged", ["fail", "not_checked"])
+    def test_a_person_may_vouch_for_what_the_host_cannot_show(self, ledger: Ledger, judged: str) -> None:
+        ledger.findings("jira1", [finding("DC-SEC-06", judged, None)], "task")
+        assert entries(ledger)["DC-SEC-06", None]["status"] == judged
+        answer = Attestation("DC-SEC-06", "A. Admin", TODAY, TODAY, "the array encrypts")
+        ledger.attestations = (answer,)
+        vouched = entries(ledger)["DC-SEC-06", None]
+        assert (vouched["status"], vouched["evidence"][0]["what"]) == ("pass", "attested by A. Admin")
+        ledger.attestations = (dataclasses.replace(answer, expires=TODAY - datetime.timedelta(1)),)
+        expired = entries(ledger)["DC-SEC-06", None]
+        assert expired["status"] == judged
+        assert "the attestation by A. Admin" in expired["reason"]
+
+    def test_for_other_controls_nobody_can_vouch(self, ledger: Ledger) -> None:
+        ledger.findings("jira1", [finding("DC-DIR-01", "fail")], "task")
+        ledger.attestations = (Attestation("DC-DIR-01", "A. Admin", TODAY, TODAY, "trust me"),)
+        assert "pass" not in {entry["status"] for key, entry in entries(ledger).items() if key[0] == "DC-DIR-01"}
 
 
 class TestBrokenTasks:
