@@ -489,6 +489,16 @@ class RestClient:
             return None
         return state_of(self._send("GET", self.url + str(path), {"Accept": "application/json"}, None), self._key)
 
+    def give_up(self, why: RestError) -> None:
+        """Ask nothing more that needs a login."""
+        self._failure = why
+        self._known.clear()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether logins were sent and every one was refused."""
+        return bool(self.rejected) and not self._logins
+
     def close(self) -> None:
         """Give the rights of an administrator session back, where it was given some."""
         drop = self.rest.get("websudo_drop")

@@ -43,6 +43,9 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._walk impor
 
 UNIT_FOLDER = "/etc/systemd/system/"
 
+SETTING = "setting "
+"""What attributes of changes that a product itself has made begin with: only a login puts them back."""
+
 
 class RollbackError(Exception):
     """The run cannot be taken back; says why. Nothing was changed."""
@@ -438,6 +441,9 @@ class Rollback:
         if line["undo"] is None:
             if line["attribute"] == "existence":
                 self.stay.append(line["target"])
+            elif line["attribute"].startswith(SETTING):
+                before = f"set it back in the product; it was {line['before']}"
+                self._keep(f"{line['target']}, {line['attribute']}", before)
             return
         self._note(line["target"], line["attribute"], line["after"], line["before"])
         if self.check_mode:
