@@ -238,6 +238,11 @@ class PageForm:
     more: tuple[str, ...] = ()
     counts: str = "items"
 
+    @classmethod
+    def of(cls, described: Mapping[str, Any]) -> PageForm:
+        """Return the form that product data describes."""
+        return cls(**{**described, "more": tuple(described.get("more") or ())})
+
     def query(self, start: int) -> dict[str, Any]:
         """Return the parameters of a page."""
         return {self.start: start, self.limit: self.size}
@@ -255,9 +260,19 @@ class PageForm:
         return items
 
     def after(self, body: dict[str, Any], start: int) -> int | None:
-        """Return where the next page begins, None after the last one."""
+        """Return where the next page begins, None after the last one.
+
+        Raises:
+            RestError: the answer does not tell.
+
+        """
         count = len(body[self.items])
-        if count == 0 or (self.last is not None and body.get(self.last) is not False):
+        if self.last is not None:
+            if not isinstance(body.get(self.last), bool):
+                raise RestError("not_json", "a page of a list does not say whether it is the last one")
+            if body[self.last]:
+                return None
+        if count == 0:
             return None
         if self.more:
             inner: Any = body

@@ -51,6 +51,7 @@ def settings_data() -> dict[str, dict[str, Any]]:
             "rest": {key: entry for key, entry in (data.get("rest") or {}).items() if entry is not None},
             "login_paths": [entry["path"] for entry in (data.get("web") or {}).get("login_paths") or []],
             "settings": settings_of(name),
+            "accounts": data.get("accounts"),
         }
     return found
 

@@ -339,7 +339,9 @@ def test_a_list_asked_for_with_a_body(server: Scripted) -> None:
     )
 
 
-@pytest.mark.parametrize("body", [[], {"values": {}}, {"value": []}, None, "x"])
+@pytest.mark.parametrize(
+    "body", [[], {"values": {}}, {"value": []}, None, "x", {"values": [1]}, {"values": [], "isLast": 1}]
+)
 def test_a_page_that_is_none(server: Scripted, body: Any) -> None:
     server.on("GET /rest/l", body)
     asked, _slept = client(server)
