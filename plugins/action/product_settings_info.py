@@ -4,27 +4,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible.plugins.action import ActionBase
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._settings_data import hand_over
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._info_action import ProductInfoAction
 
 
-class ActionModule(ActionBase):
-    """Hands the module what product data tells of settings: it runs on the target and cannot read it there."""
-
-    _supports_check_mode = True
-    _supports_async = False
-
-    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module with the data added."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        arguments = hand_over(dict(self._task.args))
-        result.update(
-            self._execute_module(
-                module_name=self._task.resolved_action, module_args=arguments, task_vars=task_vars or {}
-            )
-        )
-        # Most of what verbose output would show is data nobody asked for.
-        result.get("invocation", {}).get("module_args", {}).pop("products", None)
-        return result
+class ActionModule(ProductInfoAction):
+    """Asks products for their settings."""

@@ -248,6 +248,8 @@ class Rule:
 
         """
         if self.kind == "levels":
+            if not set(self.wanted) & set(value):
+                return [evidence(f"{title} ({where})", f"levels of {shown(sorted(self.wanted))}", shown(sorted(value)))]
             return [
                 evidence(f"{title}: {area} ({where})", f"{level} or more", value[area])
                 for area, level in sorted(self.wanted.items())

@@ -134,8 +134,12 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_p
     Product,
 )
 
-FEW, OWN_NAMES, DECLARED = "DC-ADM-03", "DC-ADM-04", "DC-ADM-05"
-TOKENS, IDLE, PASSWORDS = "DC-AUT-04", "DC-AUT-05", "DC-AUT-10"
+FEW = "DC-ADM-03"
+OWN_NAMES = "DC-ADM-04"
+DECLARED = "DC-ADM-05"
+TOKENS = "DC-AUT-04"
+IDLE = "DC-AUT-05"
+PASSWORDS = "DC-AUT-10"
 CONTROLS = (FEW, OWN_NAMES, DECLARED, TOKENS, IDLE, PASSWORDS)
 
 MAX_LISTED = 1000

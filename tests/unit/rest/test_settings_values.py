@@ -117,7 +117,7 @@ def test_an_answer_of_another_form_is_told(body: Any, place: dict[str, Any]) -> 
         ({"some": True}, [["x"]], [], None),
         (
             {"levels": {"security": "full", "nowhere": "full"}},
-            [{"security": "full"}, {"other": "off"}],
+            [{"security": "full"}, {"security": "full", "other": "off"}],
             {"security": "base", "other": "off"},
             {"security": "full", "other": "off"},
         ),
@@ -150,6 +150,12 @@ def test_rules(rule: Any, good: list[Any], bad: Any, nearest: Any) -> None:
 def test_what_is_no_rule_is_refused(rule: Any) -> None:
     with pytest.raises(RuleError, match="x: "):
         Rule.of("x", rule)
+
+
+def test_an_audit_log_without_any_of_the_areas_is_not_right() -> None:
+    rule = Rule.of("x", {"levels": {"security": "full"}})
+    assert rule.broken("it", {"other": "full"}, "there")
+    assert Rule.of("x", {"levels": {}}).broken("it", {"other": "off"}, "there")
 
 
 def test_what_is_sent_to_set_a_value() -> None:
