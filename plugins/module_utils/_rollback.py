@@ -43,9 +43,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._walk impor
 
 UNIT_FOLDER = "/etc/systemd/system/"
 
-SETTING = "setting "
-"""What attributes of changes that a product itself has made begin with: only a login puts them back."""
-
 
 class RollbackError(Exception):
     """The run cannot be taken back; says why. Nothing was changed."""
@@ -109,13 +106,18 @@ class Rollback:
         folder: the folder of the run.
         check_mode: say what would be restored, change nothing.
         run_command: ``AnsibleModule.run_command`` or a function of the same form.
+        put_back: puts the setting of a product back that a line tells of; returns why it stays, "" where it does not,
+            and None where nothing is to be done.
 
     """
 
-    def __init__(self, folder: str, check_mode: bool, run_command: Callable[..., Any]) -> None:
+    def __init__(
+        self, folder: str, check_mode: bool, run_command: Callable[..., Any], put_back: Callable[[Line], str | None]
+    ) -> None:
         self.folder = folder
         self.check_mode = check_mode
         self._run_command = run_command
+        self._put_back = put_back
         self.restored: list[dict[str, str]] = []
         self.kept: list[str] = []
         self.faults: list[str] = []
@@ -175,6 +177,7 @@ class Rollback:
             "p": self._mode,
             "attribute": self._attribute,
             "command": self._command,
+            "setting": self._setting,
         }
         noted = len(self.restored)
         try:
@@ -437,13 +440,17 @@ class Rollback:
 
     # -- commands ----------------------------------------------------------------------------------------------
 
+    def _setting(self, line: Line) -> None:
+        why = self._put_back(line)
+        if why:
+            self._keep(line["path"], why)
+        elif why is not None:
+            self._note(line["path"], "setting", json.dumps(line["after"]), json.dumps(line["before"]))
+
     def _command(self, line: Line) -> None:
         if line["undo"] is None:
             if line["attribute"] == "existence":
                 self.stay.append(line["target"])
-            elif line["attribute"].startswith(SETTING):
-                before = f"set it back in the product; it was {line['before']}"
-                self._keep(f"{line['target']}, {line['attribute']}", before)
             return
         self._note(line["target"], line["attribute"], line["after"], line["before"])
         if self.check_mode:

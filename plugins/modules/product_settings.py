@@ -93,8 +93,9 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings i
     Findings,
     evidence,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS, Recorder
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rest import RestError
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_back import write_setting
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_places import (
     CONNECTION_ARGUMENTS,
     Product,
@@ -105,7 +106,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_v
     Rule,
     RuleError,
     shown,
-    written,
 )
 
 CONTROLS = (
@@ -269,25 +269,29 @@ class ProductSettings:
 
     def _write(self, product: Product, entry: Mapping[str, Any], before: Any, value: Any, rule: Rule) -> str:
         """Set a value and read it again; return why it is not set, "" where it is."""
-        how = entry["write"]
+        name = entry["name"]
+        found: list[Reading] = []
 
         def change() -> None:
             try:
-                body = written(how["body"], entry["type"], value)
-                product.client.write(how["method"], how["path"], body, bool(how.get("websudo")))
+                found.append(write_setting(product, entry, value))
             except RestError as exc:
                 raise ChangeError(str(exc)) from exc
 
+        def save(recorder: Recorder) -> None:
+            recorder.setting(product.name, name, before, value)
+
         try:
-            self.changes.perform(change, product.name, f"setting {entry['name']}", shown(before), shown(value))
+            words = (shown(before), shown(value))
+            self.changes.perform(change, product.name, f"setting {name}", *words, save=save)
         except ChangeError as exc:
             return str(exc)
-        if self.changes.check_mode:
-            return ""
-        again = product.read(entry)[0]
-        if not again.known:
-            return f"it was set and cannot be read again: {again.why}"
-        return f"it was set and is {shown(again.value)} still" if rule.broken("", again.value, "") else ""
+        for again in found:  # none in check mode
+            if not again.known:
+                return f"it was set and cannot be read again: {again.why}"
+            if rule.broken("", again.value, ""):
+                return f"it was set and is {shown(again.value)} still"
+        return ""
 
 
 def _nobody_knows(entry: Mapping[str, Any]) -> bool:
