@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,15 @@ def write_setting(product: Product, entry: Mapping[str, Any], value: Any) -> Rea
 
     """
     how = entry["write"]
-    body = written(how["body"], entry["type"], value)
+    if "pointer" in how:
+        # The product takes all of a resource or nothing: what is read is sent back with one value changed.
+        body = copy.deepcopy(product.client.get(how["path"], fresh=True))
+        place = body
+        for key in how["pointer"][:-1]:
+            place = place[key]
+        place[how["pointer"][-1]] = written(how["value"], entry["type"], value)
+    else:
+        body = written(how["body"], entry["type"], value)
     product.client.write(how["method"], how["path"], body, bool(how.get("websudo")))
     return product.read(entry)[0]
 

@@ -170,7 +170,8 @@ def written(body: Any, kind: str, value: Any) -> Any:
     """Return what is sent to set a value.
 
     Args:
-        body: as product data describes it; ``{value}`` stands for the value, ``{text}`` for it as text.
+        body: as product data describes it; ``{value}`` stands for the value, ``{text}`` for it as text,
+            ``{not}`` for its opposite.
         kind: type of the setting.
         value: the value.
 
@@ -179,6 +180,8 @@ def written(body: Any, kind: str, value: Any) -> Any:
         return {key: written(part, kind, value) for key, part in body.items()}
     if body == "{text}":
         return str(value)
+    if body == "{not}":
+        return not value
     if body != "{value}":
         return body
     if kind == "period":

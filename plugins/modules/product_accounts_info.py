@@ -18,8 +18,8 @@ options:
   admin_groups:
     description:
       - Names of all groups whose members administer a product, by name of the instance or product.
-      - Undefined, the groups that the product makes itself are looked at. That there are no others nobody can tell, so
-        that nothing passes.
+      - Undefined, the product is asked which they are. Where no source tells how, the groups that the product makes
+        itself are looked at. That there are no others nobody can tell then, so that nothing passes.
     type: dict
   administrators:
     description:
@@ -81,7 +81,7 @@ accounts:
       type: list
       elements: dict
     complete:
-      description: Whether these are all, as O(admin_groups) says.
+      description: Whether these are all, as the product or O(admin_groups) says.
       type: bool
     tokens:
       description: How many personal access tokens there are; null where that is not known.
@@ -246,9 +246,13 @@ class AccountsReader:
         known = (product.data or {}).get("accounts") or {}
         declared = self.params.get("admin_groups") or {}
         mine = next((declared[key] for key in (product.name, product.instance.get("product")) if key in declared), None)
-        found.complete = mine is not None
+        holders = known.get("holders") or []
+        found.complete = mine is not None or bool(holders)
         try:
-            self._read_groups(product, known, known.get("admin_groups") or [] if mine is None else mine, found)
+            if mine is None:
+                mine = self._read_holders(product, holders, found) or known.get("admin_groups") or []
+            if mine or not found.administrators:
+                self._read_groups(product, known, mine, found)
         except RestError as exc:
             found.unknown_groups = str(exc)
         if self.findings.judges(TOKENS):
@@ -258,6 +262,25 @@ class AccountsReader:
                 found.unknown_tokens = str(exc)
         product.close()
         return found
+
+    @staticmethod
+    def _read_holders(product: Product, holders: Iterable[Mapping[str, Any]], found: Accounts) -> list[str]:
+        """Read who holds the right to administer it; return the groups that do."""
+        groups = []
+        for known in holders:
+            for entry in product.client.pages(known["path"], PageForm.of(known["list"])):
+                if inner(entry, [known["permission"]]) not in known["of"]:
+                    continue
+                name = text(inner(entry, known["name"]))
+                if not name:
+                    raise RestError("not_json", "somebody who may administer it has no name")
+                if known["kind"] == "groups":
+                    groups.append(name)
+                else:
+                    active = inner(entry, known.get("active") or ()) is not False
+                    account = {"name": name, "active": active, "groups": ["the account itself"]}
+                    found.administrators.setdefault(name, account)
+        return groups
 
     def _read_groups(self, product: Product, known: Mapping[str, Any], groups: Iterable[str], found: Accounts) -> None:
         members = known.get("members")
@@ -352,16 +375,20 @@ class AccountsReader:
                     control, name, "not_checked", f"who may be in them is not declared ({ADMINISTRATORS_VARIABLE})"
                 )
             beyond = [account for account in active if account not in declared]
-            proof = [evidence(f"member of {groups[account]}", "a declared account", account) for account in beyond]
+            proof = [
+                evidence(f"administrator by {groups[account]}", "a declared account", account) for account in beyond
+            ]
             return self.findings.judge(control, name, proof, f"{plural(len(beyond), 'account')} nobody has declared")
         if control == OWN_NAMES:
             patterns = self.params["guessable_names"]
             bad = [item for item in active if any(fnmatch.fnmatchcase(item.lower(), pattern) for pattern in patterns)]
-            proof = [evidence(f"member of {groups[account]}", "a name of its own", account) for account in bad]
+            proof = [evidence(f"administrator by {groups[account]}", "a name of its own", account) for account in bad]
             reason = f"names that are guessed first or shared: {', '.join(bad[:5])}"
         else:
             most = self.params["max_administrators"]
-            proof = [evidence(f"member of {groups[account]}", f"one of at most {most}", account) for account in active]
+            proof = [
+                evidence(f"administrator by {groups[account]}", f"one of at most {most}", account) for account in active
+            ]
             proof = proof if len(active) > most else []
             reason = f"{plural(len(active), 'account')} can administer it, more than {most}"
         if proof or found.complete:

@@ -21,6 +21,8 @@ TOKEN, HOME = "NjYxOTk3MDk2Mzkz", "/var/atlassian/application-data/product"
 GOOD_ARGUMENTS = ["-Datlassian.pats.eternal.tokens.enabled=false", "-Datlassian.pats.max.tokens.expiry.days=90"]
 
 AUDIT = "/rest/auditing/1.0/configuration"
+SECURITY = "/rest/admin/latest/security/settings"
+RATE = "/rest/api/latest/admin/rate-limit/settings"
 AREAS = (
     "audit-log",
     "ecosystem",
@@ -51,6 +53,8 @@ WANTED: dict[str, Any] = {
     "password_policy": {"some": True},
     "captcha_attempts": {"between": [1, 3]},
     "captcha_asked": True,
+    "public_signup": False,
+    "public_access": False,
     "rate_limit": True,
     "audit_coverage": {"levels": {"security": "full", "permissions": "advanced"}},
     "audit_exclusions": {"only": ["known"]},
@@ -75,11 +79,13 @@ class SettingsHost:
             "version": "10.3.15",
             "install_dir": "/opt/product",
             "home_dir": HOME,
-            "status_url": f"{server.url}/status",
+            "status_url": server.url + DATA[product]["status"]["path"],
             "jvm_arguments": list(GOOD_ARGUMENTS),
             "start_jvm_arguments": list(GOOD_ARGUMENTS),
             "cluster": None,
         }
+        status = DATA[product]["status"]
+        server.on(f"GET {status['path']}", {status["key"] or "state": "RUNNING"})
         self.credentials = [{"name": product, "token": TOKEN}]
         self.answers: dict[str, Any] = {
             "/rest/authconfig/1.0/idps": [{"name": "corporate", "enabled": True}, {"name": "old", "enabled": False}],
@@ -87,6 +93,13 @@ class SettingsHost:
             "/rest/basicauth/1.0/config": {"block-requests": True, "allowed-paths": [], "allowed-users": []},
             "/rest/api/2/password/policy": ["The password must have at least 12 characters."],
             "/rest/api/2/application-properties": [{"id": CAPTCHA, "key": CAPTCHA, "value": "3"}],
+            SECURITY: {
+                "bruteForceProtection": {"enabled": True, "loginAttempts": 3},
+                "personalAccessTokensExpirationConfiguration": {"expirationRequired": True, "maxDaysUntilExpiry": 90},
+                "signUp": {"enabled": False, "enabledCaptcha": True},
+                "xsrfProtection": {"enabled": True},
+            },
+            RATE: {"enabled": True, "defaultSettings": {"capacity": 60, "fillRate": 5}},
             f"{AUDIT}/coverage": {"levelByArea": dict.fromkeys(AREAS, "full")},
             f"{AUDIT}/denylist": {"actions": []},
             f"{AUDIT}/retention": {"period": {"years": 3, "months": 0, "days": 0}},

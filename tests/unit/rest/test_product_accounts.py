@@ -193,6 +193,42 @@ def test_members_by_path_and_links(tmp_path: Path, server: Scripted) -> None:
     assert accounts.active == ["alice", "bob"]
 
 
+def test_who_holds_the_right_is_asked_where_the_product_tells(tmp_path: Path, server: Scripted) -> None:
+    host = SettingsHost(tmp_path, server, "bitbucket")
+    admin = "/rest/api/latest/admin"
+    users = [
+        {"user": {"name": "root", "active": True}, "permission": "SYS_ADMIN"},
+        {"user": {"name": "gone", "active": False}, "permission": "ADMIN"},
+        {"user": {"name": "user", "active": True}, "permission": "LICENSED_USER"},
+    ]
+    groups = [
+        {"group": {"name": "staff"}, "permission": "ADMIN"},
+        {"group": {"name": "all"}, "permission": "LICENSED_USER"},
+    ]
+    server.on(f"GET {admin}/permissions/users", {"values": users, "isLastPage": True})
+    server.on(f"GET {admin}/permissions/groups", {"values": groups, "isLastPage": True})
+    first = {"values": [{"name": "alice", "active": True}], "isLastPage": False, "nextPageStart": 1}
+    server.on(
+        f"GET {admin}/groups/more-members", first, {"values": [{"name": "root", "active": True}], "isLastPage": True}
+    )
+    found, accounts = judge(host, guessable_names=["x"])
+    assert accounts.active == ["alice", "root"]
+    assert accounts.administrators["root"]["groups"] == ["the account itself", "staff"]
+    assert [found[control]["status"] for control in (FEW, NAMES)] == ["pass", "pass"]
+    assert "context=staff" in "".join(server.paths())
+    assert "context=all" not in "".join(server.paths())
+    server.on(f"GET {admin}/permissions/groups", {"values": [], "isLastPage": True})
+    assert judge(host)[1].active == ["root"]
+    server.on(f"GET {admin}/permissions/users", {"values": [{"permission": "ADMIN"}], "isLastPage": True})
+    assert judge(host)[0][FEW]["status"] == "not_checked"
+
+
+@pytest.mark.parametrize("product", ["bamboo", "crowd"])
+def test_a_product_that_nobody_knows_how_to_ask(tmp_path: Path, server: Scripted, product: str) -> None:
+    found, _accounts = judge(SettingsHost(tmp_path, server, product))
+    assert {finding["status"] for finding in found.values()} == {"not_checked"}
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [

@@ -14,7 +14,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_p
 from ansible_collections.atlassian_dc.hardening.plugins.modules.product_settings import CONTROLS
 from ansible_collections.atlassian_dc.hardening.plugins.modules.product_settings_info import describe
 from unit.rest.scripted_server import Scripted, scripted_server
-from unit.rest.settings_host import AUDIT, CAPTCHA, GOOD_ARGUMENTS, TOKEN, SettingsHost
+from unit.rest.settings_host import AUDIT, CAPTCHA, GOOD_ARGUMENTS, RATE, SECURITY, TOKEN, SettingsHost
 
 PROPERTIES = "/rest/api/2/application-properties"
 BASIC = "/rest/basicauth/1.0/config"
@@ -352,7 +352,7 @@ def test_instances_are_asked_side_by_side_each_with_its_own_login(host: Settings
     }
 
 
-# ---- the other product --------------------------------------------------------------------------------------------
+# ---- other products ---------------------------------------------------------------------------------------------
 
 
 def test_confirmation_of_passwords_that_is_switched_off_takes_more_with_it(tmp_path: Path, server: Scripted) -> None:
@@ -377,3 +377,86 @@ def test_authentication_of_nodes_in_a_file(tmp_path: Path, server: Scripted, val
         "</confluence-configuration>"
     )
     assert host.judge()[0]["DC-NET-07"]["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("control", "part", "wrong", "right"),
+    [
+        (
+            "DC-BRU-05",
+            "bruteForceProtection",
+            {"enabled": False, "loginAttempts": 3},
+            {"enabled": True, "loginAttempts": 3},
+        ),
+        (
+            "DC-BRU-05",
+            "bruteForceProtection",
+            {"enabled": True, "loginAttempts": 0},
+            {"enabled": True, "loginAttempts": 3},
+        ),
+        (
+            "DC-AUT-04",
+            "personalAccessTokensExpirationConfiguration",
+            {"expirationRequired": False, "maxDaysUntilExpiry": 3650},
+            {"expirationRequired": True, "maxDaysUntilExpiry": 90},
+        ),
+        ("DC-AUT-07", "signUp", {"enabled": True, "enabledCaptcha": True}, {"enabled": False, "enabledCaptcha": True}),
+    ],
+)
+def test_what_is_sent_back_whole_keeps_all_else(
+    tmp_path: Path, server: Scripted, control: str, part: str, wrong: Any, right: Any
+) -> None:
+    host = SettingsHost(tmp_path, server, "bamboo")
+    before = host.judge()[0]
+    assert before[control]["status"] == ("not_checked" if control == "DC-AUT-07" else "pass")
+    good = dict(host.answers[SECURITY])
+    host.answers[SECURITY] = {**good, part: wrong}
+    host.accepts(SECURITY, SECURITY, lambda answer, body: (answer.clear(), answer.update(body)))
+    assert host.judge(check_mode=True)[0][control]["status"] == "fail"
+    found, _settings = host.judge()
+    assert found[control]["status"] == ("not_checked" if control == "DC-AUT-07" else "fixed")
+    assert host.answers[SECURITY] == {**good, part: right}
+
+
+def test_the_rate_of_requests_is_limited_with_the_numbers_there_are(tmp_path: Path, server: Scripted) -> None:
+    host = SettingsHost(tmp_path, server, "bitbucket")
+    host.answers[RATE]["enabled"] = False
+    host.accepts(RATE, RATE, lambda answer, body: answer.update(body))
+    assert host.judge()[0]["DC-RAT-01"]["status"] == "fixed"
+    assert host.answers[RATE] == {"enabled": True, "defaultSettings": {"capacity": 60, "fillRate": 5}}
+
+
+@pytest.mark.parametrize(
+    ("version", "line", "status", "word"),
+    [
+        ("9.4.1", "", "not_checked", "sign-up"),
+        ("9.4.1", "feature.public.access=true", "fail", "feature.public.access"),
+        ("8.17.0", "", "not_checked", "before 8.18"),
+        ("8.17.0", "feature.public.access=true", "fail", "feature.public.access"),
+    ],
+)
+def test_public_access_by_version(
+    tmp_path: Path, server: Scripted, version: str, line: str, status: str, word: str
+) -> None:
+    host = SettingsHost(tmp_path, server, "bitbucket")
+    host.instance.update(version=version, shared_home_dir=host.instance["home_dir"])
+    (host.home / "bitbucket.properties").write_text(line + "\n")
+    found, _settings = host.judge()
+    assert found["DC-AUT-07"]["status"] == status
+    assert word in found["DC-AUT-07"]["reason"]
+    assert found["DC-ADM-01"]["status"] == "pass"
+    (host.home / "bitbucket.properties").write_text("feature.websudo=false\n")
+    assert host.judge()[0]["DC-ADM-01"]["status"] == "fail"
+    (host.home / "bitbucket.properties").write_text("atlassian.authentication.2sv.websudo.disabled=true\n")
+    assert host.judge()[0]["DC-ADM-01"]["status"] == "fail"
+
+
+@pytest.mark.parametrize("product", ["bitbucket", "bamboo", "crowd"])
+def test_every_product_has_a_judgement_of_every_control_that_concerns_it(
+    tmp_path: Path, server: Scripted, product: str
+) -> None:
+    host = SettingsHost(tmp_path, server, product)
+    found, _settings = host.judge()
+    assert set(found) == set(CONTROLS) & set(host.data[product]["controls"])
+    assert "fail" not in statuses(found).values()
+    assert found["DC-NET-06"]["status"] == "pass"
