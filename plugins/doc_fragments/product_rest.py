@@ -32,6 +32,27 @@ options:
       password:
         description: The password that goes with it.
         type: str
+  databases:
+    description:
+      - Accounts that may read the databases of the products, for settings that no product tells over REST. A mapping of
+        names to entries is taken too.
+      - Only PostgreSQL, with C(psql) on the host. The session is read-only.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the instance, or of the product for all its instances.
+        type: str
+        required: true
+      username:
+        description: Name of the account.
+        type: str
+        required: true
+      password:
+        description: Its password.
+        type: str
+        required: true
   rejected:
     description:
       - Names of instances that have refused their login before in this run, as this module returns them.

@@ -31,6 +31,12 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rest impor
     RestError,
     logins_of,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_database import (
+    VARIABLE as DATABASES,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_database import (
+    Database,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_values import (
     UNSET,
     Reading,
@@ -61,6 +67,16 @@ CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
             "password": {"type": "str", "no_log": True},
         },
     },
+    "databases": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "username": {"type": "str", "required": True},
+            "password": {"type": "str", "required": True, "no_log": True},
+        },
+    },
     "rejected": {"type": "list", "elements": "str", "default": []},
     "ca_file": {"type": "path"},
     "timeout": {"type": "int", "default": 10},
@@ -89,6 +105,7 @@ class Product:
         self.data: Mapping[str, Any] | None = (params.get("products") or {}).get(str(instance.get("product")))
         self._params = params
         self._client = client
+        self._database: Database | None = None
         self._files: dict[tuple[str, str], Any] = {}
 
     # -- the product itself ------------------------------------------------------------------------------------------
@@ -117,9 +134,7 @@ class Product:
 
         """
         if self._client is None:
-            data, given = self.data or {}, self._params.get("credentials") or []
-            names = (self.name, str(self.instance.get("product")))
-            entry = next((entry for name in names for entry in given if entry["name"] == name), None)
+            data, entry = self.data or {}, self._given("credentials")
             url = self.url
             if url is None:
                 raise RestError("unreachable", "its address is not known")
@@ -141,6 +156,12 @@ class Product:
                 why = f"{CREDENTIALS} has no entry for {self.name}"
                 self._client.give_up(RestError("no_credentials", why))
         return self._client
+
+    def _given(self, option: str) -> Mapping[str, Any] | None:
+        """Return the entry of an option that is meant for this instance: the one with its name, else its product's."""
+        names = (self.name, str(self.instance.get("product")))
+        given = self._params.get(option) or []
+        return next((entry for name in names for entry in given if entry["name"] == name), None)
 
     @property
     def rejected(self) -> bool:
@@ -269,10 +290,16 @@ class Product:
             return UnknownValueError(f"{path}: {exc}")
 
     def _in_database(self, place: Mapping[str, Any]) -> tuple[Any, str]:
-        look: Callable[[str], str | None] | None = self._params.get("database")
-        if look is None:
-            raise UnknownValueError("it is kept in the database only, which this version does not read")
-        found = look(place["query"])
+        if self._database is None:
+            account, where = self._given("databases"), (self.data or {}).get("database")
+            if account is None or not where:
+                raise UnknownValueError(f"it is kept in the database ({DATABASES} has no entry for {self.name})")
+            kind = f"{where['format']}_file"
+            address, _where = self._in_file({**where, "kind": kind, "name": where.get("key")})
+            if address is UNSET:
+                raise UnknownValueError("the address of its database is not known")
+            self._database = Database(str(address), account)
+        found = self._database.value(place["query"])
         if found is None:
             return UNSET, "database"
         form = place.get("form")

@@ -52,6 +52,7 @@ def settings_data() -> dict[str, dict[str, Any]]:
             "login_paths": [entry["path"] for entry in (data.get("web") or {}).get("login_paths") or []],
             "settings": settings_of(name),
             "accounts": data.get("accounts"),
+            "database": (data.get("cluster") or {}).get("database"),
         }
     return found
 
@@ -63,12 +64,13 @@ def hand_over(arguments: dict[str, Any]) -> dict[str, Any]:
             arguments["products"] = settings_data()
         except ProductDataError as exc:
             raise AnsibleActionFail(f"the collection's product data is broken: {exc}") from exc
-    given = arguments.get("credentials")
-    if isinstance(given, Mapping):
-        # Keys of a mapping cannot be secret one by one: Ansible would take names of accounts for secrets too.
-        arguments["credentials"] = [
-            {"name": name, **{key: entry[key] for key in ("token", "username", "password") if entry.get(key)}}
-            for name, entry in given.items()
-            if isinstance(entry, Mapping)
-        ]
+    for option in ("credentials", "databases"):
+        given = arguments.get(option)
+        if isinstance(given, Mapping):
+            # Keys of a mapping cannot be secret one by one: Ansible would take names of accounts for secrets too.
+            arguments[option] = [
+                {"name": name, **{key: entry[key] for key in ("token", "username", "password") if entry.get(key)}}
+                for name, entry in given.items()
+                if isinstance(entry, Mapping)
+            ]
     return arguments

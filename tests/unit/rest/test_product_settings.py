@@ -359,7 +359,7 @@ def test_confirmation_of_passwords_that_is_switched_off_takes_more_with_it(tmp_p
     host = SettingsHost(tmp_path, server, "confluence")
     found, _settings = host.judge()
     assert {found[control]["status"] for control in ("DC-ADM-01", "DC-BRU-05")} == {"not_checked"}
-    assert "database" in found["DC-ADM-01"]["reason"]
+    assert "atlassian_dc_product_settings_databases" in found["DC-ADM-01"]["reason"]
     assert "viewsecurityconfig" in found["DC-ADM-01"]["reason"]
     arguments(host, "-Dpassword.confirmation.disabled=true")
     found, _settings = host.judge()
