@@ -24,6 +24,7 @@ PLAY: list[dict[str, Any]] = [
         "gather_facts": False,
         "check_mode": True,
         "tasks": [
+            {"name": "Find", "fake": {"returns": {"dc_instances": ["{{ instance }}"]}}},
             {"name": "Settings", "atlassian_dc.hardening.product_settings_info": {}},
             {
                 "name": "Judge",
@@ -49,7 +50,7 @@ def run(folder: Path, instance: dict[str, Any], credentials: dict[str, Any]) -> 
     (folder / "play.yml").write_text(json.dumps(play))
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     (folder / "inventory.json").write_text(json.dumps({"all": {"hosts": {"h1": local}}}))
-    (folder / "secrets.json").write_text(json.dumps({"given": credentials}))
+    (folder / "secrets.json").write_text(json.dumps({"given": credentials, "instance": instance}))
     given = json.dumps({"atlassian_dc_credentials": {"set": True}})
     command = [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.json", "-e", "@secrets.json", "-e", given]
     done = subprocess.run(
@@ -61,6 +62,7 @@ def run(folder: Path, instance: dict[str, Any], credentials: dict[str, Any]) -> 
             "LANG": "C.UTF-8",
             "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".collections"),
             "ANSIBLE_CALLBACKS_ENABLED": "atlassian_dc.hardening.ledger",
+            "ANSIBLE_LIBRARY": str(CHECKOUT / "tests/unit/ledger/library"),
             "ANSIBLE_LOG_PATH": str(folder / "log"),
         },
         text=True,
@@ -91,6 +93,12 @@ def test_no_output_holds_a_credential(tmp_path: Path, outcome: str) -> None:
         assert server.paths()
     for secret in (token, password, "QWRtaW5", "YWRtaW5pc3RyYXRvcjpwQXNT"):
         assert secret not in told
+    controls = json.loads((tmp_path / "atlassian-dc-report/report.json").read_text())["hosts"]["h1"]["controls"]
+    reasons = {entry["id"]: entry["reason"] for entry in controls if entry["instance"] == "desk"}
+    assert reasons["DC-LOG-02"]
+    # The task before has found out whether the login is right.
+    word = "refused before in this run" if outcome == "refused" else "atlassian_dc_product_settings_admin_groups"
+    assert word in reasons["DC-ADM-03"]
     if outcome == "accepted":
         assert "hidden" in told
         assert "com.example" in told
