@@ -137,7 +137,8 @@ class Judged:
 
     drift: list[Evidence] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
+    unknown: dict[str, list[str]] = field(default_factory=dict)
+    """By the reason why they are not known, what they are called."""
     left: int = 0
     """How many of those that are wrong were not put right."""
     seen: int = 0
@@ -214,7 +215,7 @@ class ProductSettings:
         for entry, readings in found:
             self._judge_setting(product, entry, readings, judged)
         add = self.findings.add
-        unknown = "; ".join(dict.fromkeys(judged.unknown))
+        unknown = "; ".join(f"{', '.join(dict.fromkeys(titles))}: {why}" for why, titles in judged.unknown.items())
         if not judged.seen:
             add(control, product.name, "not_checked", "nothing is said of what is wanted of it")
         elif not judged.drift:
@@ -232,7 +233,9 @@ class ProductSettings:
         """Judge one setting, put it right where that may be, and add what is so."""
         judged.seen += 1
         page = f" ({entry['page']})" if entry.get("page") else ""
-        judged.unknown += [f"{entry['title']}: {reading.why}{page}" for reading in readings if not reading.known]
+        for reading in readings:
+            if not reading.known:
+                judged.unknown.setdefault(reading.why, []).append(f"{entry['title']}{page}")
         rule = self.rules.get(entry["name"])
         drift = [
             piece
