@@ -510,6 +510,11 @@ class RestClient:
         self._known.clear()
 
     @property
+    def form(self) -> str:
+        """The form of the login that is in use, "" where there is none."""
+        return self._logins[0].form if self._logins else ""
+
+    @property
     def exhausted(self) -> bool:
         """Whether logins were sent and every one was refused."""
         return bool(self.rejected) and not self._logins

@@ -274,6 +274,8 @@ class ProductSettings:
         """Set a value and read it again; return why it is not set, "" where it is."""
         name = entry["name"]
         found: list[Reading] = []
+        if entry["write"].get("token") and product.client.form != "token":
+            return "that would lock out the password which is in use; set a token in atlassian_dc_credentials"
 
         def change() -> None:
             try:

@@ -219,6 +219,19 @@ def test_a_write_that_does_not_work_is_told(host: SettingsHost, answer: Any, wor
     assert settings.changes.count == (answer[0] == 200)
 
 
+def test_the_login_in_use_is_not_locked_out(host: SettingsHost) -> None:
+    FLIPPED[8][1](host)
+    host.accepts(BASIC, BASIC, lambda answer, body: answer.update(body))
+    host.credentials = [{"name": "jira", "username": "admin", "password": "x"}]
+    dry, _settings = host.judge(check_mode=True)
+    found, settings = host.judge()
+    assert found["DC-AUT-03"] == dry["DC-AUT-03"]
+    assert found["DC-AUT-03"]["status"] == "fail"
+    assert "set a token" in found["DC-AUT-03"]["reason"]
+    assert settings.changes.count == 0
+    assert host.answers[BASIC]["block-requests"] is False
+
+
 # ---- what cannot be asked -----------------------------------------------------------------------------------------
 
 
