@@ -52,7 +52,7 @@ ADVICE = {
     "first_run": "finish its setup assistant",
     "unavailable": "see its log, and run this again",
     "busy": "run this again later, or exempt the account from rate limiting",
-    "missing": "this version of the product, or an app that was disabled, does not offer it",
+    "missing": "this version or a disabled app does not offer it, or another product answers there",
     "not_this_product": "check the url of the instance in atlassian_dc_instances",
     "redirect": "declare the url it leads to in atlassian_dc_instances, if that is the product",
     "not_json": "check that the url of the instance leads to the product and not to a proxy's page",
