@@ -31,8 +31,8 @@ UNSAID = {
     for role in ("firewall", "fail2ban", "product_settings")
     for control in load_catalogue().controls_of_role(role)
 }
-"""Controls that fail and for which nothing is changed, until somebody has said who is to get in, and never banned, and how
-to log in to the products."""
+"""Controls that fail and for which nothing is changed, until somebody has said who is to get in, and never banned, and
+how to log in to the products."""
 ACCOUNTS_AND_FILES = ("service_user", "file_permissions")
 """Roles for hosts on which the others only take time: who is let in and who is banned is tried elsewhere."""
 PATIENCE = 900
