@@ -9,6 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._settings_data import hand_over
 
 
 class ActionModule(ControlAction):
@@ -24,4 +25,4 @@ class ActionModule(ControlAction):
             raise AnsibleActionFail(
                 f"what a run did is taken back by role, not by control ({', '.join(wrong)}): use --tags {meant}"
             )
-        return arguments
+        return hand_over(arguments)

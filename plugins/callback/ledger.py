@@ -348,7 +348,8 @@ def _only_steers(fields: Mapping[str, Any], task: Any) -> bool:
     return (
         isinstance(task, Handler)
         or task.action.rpartition(".")[2] in NEVER_EVIDENCE
-        or task.action.endswith(("_info", "_facts"))
+        # One of ours that only reads may judge what it has read: it says so by `dc_findings`.
+        or (task.action.endswith(("_info", "_facts")) and not task.action.startswith(f"{COLLECTION}."))
         or list(fields.get("changed_when") or ()) == [False]
         or bool(fields.get("async_val") and not fields.get("poll"))
         or _in_rescue(task)

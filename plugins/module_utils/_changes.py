@@ -531,6 +531,7 @@ class Changes:
         before: str,
         after: str,
         undo: Sequence[str] | None = None,
+        save: Callable[[Recorder], None] | None = None,
     ) -> bool:
         """Change something that takes more than one call of a system tool; otherwise as `command`.
 
@@ -541,6 +542,7 @@ class Changes:
             before: state found, in words; it is shown and recorded, so never a secret.
             after: state wanted, in the same way.
             undo: the command that takes it back, None when nothing has to be taken back.
+            save: records it where no command takes it back.
 
         Returns:
             Always True: the caller has seen that the state differs.
@@ -552,7 +554,9 @@ class Changes:
         if not make:
             return True
         with self._making(target):
-            if self._recorder is not None:
+            if self._recorder is not None and save is not None:
+                save(self._recorder)
+            elif self._recorder is not None:
                 self._recorder.command(target, attribute, before, after, None if undo is None else list(undo))
             action()
         return True

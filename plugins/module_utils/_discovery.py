@@ -1143,6 +1143,7 @@ class Instance:
             "companions": self._companions(),
             "needed_groups": [entry["name"] for entry in (self.product.get("needs") or {}).get("groups") or []],
             "declared_groups": self.declared.get("groups"),
+            "url": self.declared.get("url"),
             "sandbox": self.product["service"].get("sandbox") or {},
             "working_dirs": self._folders(self.product["install"]["working_dirs"]),
             "scratch_dirs": self._folders(self.product["home"].get("scratch") or []),

@@ -195,6 +195,11 @@ class Recorder:
         line = {"kind": "command", "target": target, "attribute": attribute, "before": before, "after": after}
         self._add({**line, "undo": undo}, durable=True)
 
+    def setting(self, instance: str, setting: str, before: Any, after: Any) -> None:
+        """Note a setting that a product is about to be told, with its values. Never a secret."""
+        line = {"kind": "setting", "path": f"{instance}: {setting}", "instance": instance, "setting": setting}
+        self._add({**line, "before": before, "after": after}, durable=True)
+
     # -- how ---------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager

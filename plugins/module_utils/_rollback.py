@@ -106,13 +106,18 @@ class Rollback:
         folder: the folder of the run.
         check_mode: say what would be restored, change nothing.
         run_command: ``AnsibleModule.run_command`` or a function of the same form.
+        put_back: puts the setting of a product back that a line tells of; returns why it stays, "" where it does not,
+            and None where nothing is to be done.
 
     """
 
-    def __init__(self, folder: str, check_mode: bool, run_command: Callable[..., Any]) -> None:
+    def __init__(
+        self, folder: str, check_mode: bool, run_command: Callable[..., Any], put_back: Callable[[Line], str | None]
+    ) -> None:
         self.folder = folder
         self.check_mode = check_mode
         self._run_command = run_command
+        self._put_back = put_back
         self.restored: list[dict[str, str]] = []
         self.kept: list[str] = []
         self.faults: list[str] = []
@@ -172,6 +177,7 @@ class Rollback:
             "p": self._mode,
             "attribute": self._attribute,
             "command": self._command,
+            "setting": self._setting,
         }
         noted = len(self.restored)
         try:
@@ -433,6 +439,13 @@ class Rollback:
             return
 
     # -- commands ----------------------------------------------------------------------------------------------
+
+    def _setting(self, line: Line) -> None:
+        why = self._put_back(line)
+        if why:
+            self._keep(line["path"], why)
+        elif why is not None:
+            self._note(line["path"], "setting", json.dumps(line["after"]), json.dumps(line["before"]))
 
     def _command(self, line: Line) -> None:
         if line["undo"] is None:

@@ -60,6 +60,10 @@ options:
         type: list
         elements: str
         version_added: 0.2.0
+      url:
+        description: Address at which the product is asked over REST. Its own port on the host by default.
+        type: str
+        version_added: 0.5.0
   products:
     description:
       - What is known of each product; filled in from the collection's product data.
@@ -360,6 +364,9 @@ dc_instances:
       description: Groups declared for its account; null when nothing is declared.
       type: list
       elements: str
+    url:
+      description: Declared address at which it is asked over REST; null when nothing is declared.
+      type: str
     sandbox:
       description: Directives of the sandbox that its work needs otherwise than a server's does; null leaves one out.
       type: dict
@@ -428,6 +435,7 @@ INSTANCE_OPTIONS: dict = {
     "service_account": {"type": "str"},
     "service_group": {"type": "str"},
     "groups": {"type": "list", "elements": "str"},
+    "url": {"type": "str"},
 }
 
 

@@ -22,8 +22,10 @@ description:
     back, so the same can be done again.
   - Rules of the firewall are put in force as they were before. Where those would cut the connection in use, all that
     the role of the firewall has changed stays, and is named in RV(kept).
-  - A running product is not touched. Units whose drop-ins are restored are returned in RV(units), so that a playbook
-    can stop and start them around this module.
+  - Settings that a product itself was told are put back over REST, which takes O(credentials) and a product that runs.
+    One that somebody has changed since is left alone.
+  - A running product is not touched otherwise. Units whose drop-ins are restored are returned in RV(units), so that a
+    playbook can stop and start them around this module.
   - In a playbook that loads the ledger, what was restored is told for all hosts at the end of the run.
 options:
   run:
@@ -47,6 +49,13 @@ options:
       - Most changes listed one by one in RV(dc_changes) and in the diff. All are counted.
     type: int
     default: 200
+  instances:
+    description:
+      - Instances whose settings are put back, as C(ansible_facts.atlassian_dc.instances) lists them.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.5.0
 attributes:
   idempotent:
     support: partial
@@ -54,6 +63,7 @@ attributes:
       - Without O(run) each run takes back an earlier one.
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
+  - atlassian_dc.hardening.product_rest
   - atlassian_dc.hardening.record
 """
 
@@ -91,6 +101,13 @@ accounts:
   type: list
   elements: str
   sample: [jira]
+settings:
+  description: Settings of products that were put back, with the name of the instance before them.
+  returned: always
+  type: list
+  elements: str
+  sample: ["jira: audit_exclusions"]
+  version_added: 0.5.0
 firewall:
   description: What rules of the collection's firewall were put in force again, in words; empty where none were.
   returned: always
@@ -144,6 +161,11 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rollback i
     RollbackError,
     choose_run,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_back import SettingsBack
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_places import (
+    CONNECTION_ARGUMENTS,
+    Product,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets import connection_in_use
 
 
@@ -161,6 +183,8 @@ def main() -> None:
             "roles": {"type": "list", "elements": "str"},
             "stopped": {"type": "list", "elements": "str", "default": []},
             "listed_changes": {"type": "int", "default": 200},
+            **CONNECTION_ARGUMENTS,
+            "instances": {"type": "list", "elements": "dict", "default": []},
             **RECORD_ARGUMENTS,
         },
         supports_check_mode=True,
@@ -172,7 +196,9 @@ def main() -> None:
     except (LockError, RollbackError) as exc:
         module.fail_json(msg=str(exc))
     folder = os.path.join(STATE, "runs", name)
-    rollback = Rollback(folder, module.check_mode, module.run_command)
+    products = {str(instance["name"]): Product(instance, module.params) for instance in module.params["instances"]}
+    put_back = SettingsBack(products, module.check_mode)
+    rollback = Rollback(folder, module.check_mode, module.run_command, put_back)
     stays = why_not_back(lines, module.run_command, connection_in_use())
     if stays is not None:
         rollback.kept.append(f"firewall: {stays}")
@@ -180,6 +206,8 @@ def main() -> None:
         lines = [line for line in lines if line["role"] not in of_firewall]
         roles = sorted({line["role"] for line in lines if line["role"]})
     rollback.run(lines)
+    for product in products.values():
+        product.close()
     if lines and not module.check_mode and not rollback.faults:
         rollback.note_undone(roles)
     if lock is not None:
@@ -194,6 +222,7 @@ def main() -> None:
         "roles": sorted({line["role"] for line in lines if line["role"]}),
         "paths": rollback.paths,
         "accounts": rollback.targets("account"),
+        "settings": [item["target"] for item in rollback.restored if item["attribute"] == "setting"],
         "firewall": next((item["after"] for item in rollback.restored if item["target"] == TARGET), ""),
         "kept": rollback.kept,
         "stay": rollback.stay,

@@ -259,7 +259,25 @@ class Ledger:
             return self._with_part_elsewhere(control, cluster_key(record.name, instance), judgement)
         if control.id == SAME_NUMBERS and record.accounts is not None:
             return combine([judgement, *self._numbers(record)])
+        if control.scope == "cluster" and instance is not None:
+            return combine([judgement, *self._same_on_others(record, control, instance, judgement)])
         return judgement
+
+    def _same_on_others(
+        self, record: HostRecord, control: Control, instance: Mapping[str, Any], judgement: Judgement
+    ) -> list[Judgement]:
+        """Return what other nodes say of a control of their cluster, where it is something else.
+
+        What the product tells is the same on all nodes. Files and arguments of the JVM are those of a node.
+        """
+        found = []
+        for node in self._clusters.get(cluster_id(instance) or "", ()):
+            theirs = self.hosts[node.host].judged(control.id, node.name) if node.host != record.name else None
+            if theirs is not None and (theirs.status, theirs.reason) != (judgement.status, judgement.reason):
+                proof = tuple({**item, "what": f"{node.host}: {item['what']}"} for item in theirs.evidence)
+                reason = f"{node.host}: {theirs.reason}" if theirs.reason else ""
+                found.append(Judgement(theirs.status, reason, proof, theirs.pending))
+        return found
 
     def _with_part_elsewhere(self, control: Control, cluster: str, judgement: Judgement) -> Judgement:
         """Call nothing right of which another host was to judge a part and did not."""

@@ -92,10 +92,12 @@ def _headline(result: Mapping[str, Any], predicted: bool) -> str:
 def _details(result: Mapping[str, Any], predicted: bool) -> Iterator[tuple[str, list[str]]]:
     """Yield what there is to say of a host, each with what is listed below it."""
     units, accounts = [visible(unit) for unit in result["units"]], [visible(name) for name in result["accounts"]]
+    settings = [visible(name) for name in result.get("settings") or ()]
     counts = [
         plural(result["paths"], "path") if result["paths"] else "",
         f"{plural(len(units), 'unit')} ({some_names(units)})" if units else "",
         f"{plural(len(accounts), 'account')} ({some_names(accounts)})" if accounts else "",
+        f"{plural(len(settings), 'setting')} ({some_names(settings)})" if settings else "",
         f"firewall rules ({visible(result['firewall'])})" if result.get("firewall") else "",
     ]
     if any(counts):

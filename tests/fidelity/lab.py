@@ -26,8 +26,13 @@ from hosts.images import RECIPES
 CHECKOUT = Path(__file__).resolve().parents[2]
 COLLECTION = "atlassian_dc.hardening"
 DISTRIBUTIONS: tuple[str, ...] = tuple(tomllib.loads(RECIPES.read_text(encoding="utf-8"))["distributions"])
-UNSAID = {control.id for role in ("firewall", "fail2ban") for control in load_catalogue().controls_of_role(role)}
-"""Controls that fail and for which nothing is changed, until somebody has said who is to get in, and never banned."""
+UNSAID = {
+    control.id
+    for role in ("firewall", "fail2ban", "product_settings")
+    for control in load_catalogue().controls_of_role(role)
+}
+"""Controls that fail and for which nothing is changed, until somebody has said who is to get in, and never banned, and
+how to log in to the products."""
 ACCOUNTS_AND_FILES = ("service_user", "file_permissions")
 """Roles for hosts on which the others only take time: who is let in and who is banned is tried elsewhere."""
 PATIENCE = 900

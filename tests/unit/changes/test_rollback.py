@@ -64,7 +64,7 @@ class Host:
     def rollback(self, run: str | None = None, roles: list[str] | None = None, check_mode: bool = False) -> Rollback:
         name, lines = choose_run(run, roles, str(self.state))
         folder = self.state / "runs" / name
-        rollback = Rollback(str(folder), check_mode, self.command)
+        rollback = Rollback(str(folder), check_mode, self.command, lambda _line: None)
         rollback.run(lines)
         if lines and not check_mode:
             with open(folder / "undone.jsonl", "a") as stream:
@@ -291,7 +291,7 @@ def test_products_that_go_on_as_they_were_started(
     host: Host, running: list[str], stopped: list[str], told: list[str]
 ) -> None:
     host.running = running
-    rollback = Rollback(str(host.state), False, host.command)
+    rollback = Rollback(str(host.state), False, host.command, lambda _line: None)
     rollback.units = {"jira.service", "crowd.service"}
     assert rollback.still_running(stopped) == told
 
@@ -318,7 +318,7 @@ def test_on_a_full_disk_the_rest_is_restored_and_the_run_can_be_taken_back_again
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fchmod", full)
-        partial = Rollback(str(host.state / "runs/run1"), False, host.command)
+        partial = Rollback(str(host.state / "runs/run1"), False, host.command, lambda _line: None)
         partial.run(choose_run(None, None, str(host.state))[1])
     assert partial.faults == [f"{host.files / 'second'}: No space left on device"] * 2
     assert str(host.files / "second") not in [item["target"] for item in partial.restored]

@@ -114,6 +114,7 @@ class TestWhole:
             "companions": [],
             "needed_groups": [],
             "declared_groups": None,
+            "url": None,
             "sandbox": {},
             "scratch_dirs": [],
             "working_dirs": [f"{INSTALL}/{name}" for name in ("conf/Catalina", "logs", "temp", "work")],

@@ -164,6 +164,21 @@ class TestSums:
 
 
 class TestWhatIsNotJudged:
+    def test_what_another_node_says_of_a_cluster_control_counts_too(self) -> None:
+        ledger = Ledger(load_catalogue())
+        for name in ("a", "b", "c"):
+            ledger.host(name)
+            ledger.found(name, [instance("jira", cluster="x")])
+            ledger.findings(name, [finding("DC-AUT-01", "not_checked")], "task")
+        forced = finding("DC-AUT-03", "fail", reason="forced on", evidence=[{**PROOF, "what": "-Dx"}])
+        ledger.findings("a", [finding("DC-AUT-03", "not_checked")], "task")
+        ledger.findings("c", [forced], "task")
+        entry = entries(ledger, "a")["DC-AUT-03", "jira"]
+        assert (entry["status"], entry["reason"]) == ("fail", "c: forced on")
+        assert [item["what"] for item in entry["evidence"]] == ["c: -Dx"]
+        assert entries(ledger, "a")["DC-AUT-01", "jira"]["reason"] == "DC-AUT-01 is not_checked"
+        assert ("DC-AUT-03", "jira") not in entries(ledger, "c")
+
     def test_host_without_product_is_not_applicable(self, ledger: Ledger) -> None:
         ledger.found("jira1", [])
         entry = entries(ledger)["DC-USR-01", None]

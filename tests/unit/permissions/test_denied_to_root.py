@@ -205,7 +205,7 @@ def recorder(tmp_path: Path) -> Recorder:
 def take_back(recorder: Recorder, check: bool = False, more: tuple[int, ...] = ()) -> dict[str, Any]:
     def work() -> dict[str, Any]:
         _name, lines = choose_run(None, None, str(Path(recorder.runs).parent))
-        rollback = Rollback(recorder.folder, check, lambda _argv: (0, "", ""))
+        rollback = Rollback(recorder.folder, check, lambda _argv: (0, "", ""), lambda _line: None)
         rollback.run(lines)
         return {"restored": rollback.restored, "kept": rollback.kept}
 

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads single values from the database of a product, with an account that somebody has given for it.
+
+PostgreSQL only, through its own client. The session is read-only whatever the account may do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from typing import Any, Callable
+
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_values import UnknownValueError
+
+SECONDS = 10
+"""Longest time for an answer."""
+
+MAX_ANSWER = 4 * 1024 * 1024
+"""Longest answer that is used."""
+
+VARIABLE = "atlassian_dc_product_settings_databases"
+
+_POSTGRESQL = re.compile(
+    r"jdbc:postgresql://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>\d{1,5}))?/(?P<name>[A-Za-z0-9_$.-]+)(?:\?.*)?"
+)
+"""Nothing in it can be taken for more than a name: psql takes words with ``=`` for further settings."""
+
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+class Database:
+    """The database of one instance.
+
+    Args:
+        address: as the product has it for JDBC.
+        account: ``username`` and ``password`` of the account to read with.
+        run: runs a command; another one only in tests.
+
+    Raises:
+        UnknownValueError: it is none that can be read.
+
+    """
+
+    def __init__(self, address: str, account: Mapping[str, Any], run: Run = subprocess.run) -> None:
+        found = _POSTGRESQL.fullmatch(address)
+        if found is None:
+            raise UnknownValueError("its database is none of PostgreSQL, or its address has a form that is not known")
+        self._run = run
+        self._command = ["psql", "--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align"]
+        self._command += ["--host", found["host"].strip("[]"), "--port", found["port"] or "5432"]
+        self._command += ["--username", str(account.get("username")), "--dbname", found["name"]]
+        self._environment = {
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "LC_ALL": "C.UTF-8",
+            # Not an argument, which everybody on the host could read.
+            "PGPASSWORD": str(account.get("password") or ""),
+            "PGCONNECT_TIMEOUT": str(SECONDS),
+            "PGCLIENTENCODING": "UTF8",
+            "PGOPTIONS": f"-c default_transaction_read_only=on -c statement_timeout={SECONDS}s",
+        }
+        self._failure = ""
+
+    def value(self, query: str) -> str | None:
+        """Return the one value that a query selects, None where there is none.
+
+        Raises:
+            UnknownValueError: it cannot be read. A refused login is not tried again.
+
+        """
+        if self._failure:
+            raise UnknownValueError(self._failure)
+        try:
+            done = self._run(
+                [*self._command, "--command", query],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=2 * SECONDS,
+                check=False,
+            )
+        except FileNotFoundError:
+            self._failure = "psql, which reads the database, is not installed on the host"
+        except (OSError, subprocess.TimeoutExpired):
+            self._failure = "the database does not answer"
+        else:
+            if done.returncode == 2:  # psql: the connection to the server went bad
+                self._failure = f"the database lets nobody in, or cannot be reached ({VARIABLE})"
+            elif done.returncode != 0:
+                raise UnknownValueError("the database has no such table, or the account may not read it")
+            elif len(done.stdout) > MAX_ANSWER:
+                raise UnknownValueError("the database answers with more than is read")
+        if self._failure:
+            raise UnknownValueError(self._failure)
+        text = done.stdout.decode("utf-8", "replace")
+        return text[:-1] if text.endswith("\n") else text or None

@@ -1,0 +1,349 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks into the places where a product keeps its settings: start arguments, files, the product itself, its database.
+
+The places of a setting are tried in order; the first one that names it wins, as it does for the product. One that
+cannot be looked into ends the search: what lies behind it may be overruled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+import urllib.parse
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable
+
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_parse import (
+    REDACTED,
+    ParseError,
+    jvm_properties,
+    parse_properties,
+    parse_xml,
+    text_of,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rest import (
+    RestClient,
+    RestError,
+    logins_of,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_database import (
+    VARIABLE as DATABASES,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_database import (
+    Database,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_values import (
+    UNSET,
+    Reading,
+    UnknownValueError,
+    concerns,
+    normal,
+    picked,
+    reached,
+)
+
+TREES = {"install": "install_dir", "home": "home_dir", "shared_home": "shared_home_dir"}
+
+MAX_FILE = 1024 * 1024
+"""Longest configuration file that is read."""
+
+CREDENTIALS = "atlassian_dc_credentials"
+
+CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "instances": {"type": "list", "elements": "dict", "required": True},
+    "credentials": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "token": {"type": "str", "no_log": True},
+            "username": {"type": "str"},
+            "password": {"type": "str", "no_log": True},
+        },
+    },
+    "databases": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "username": {"type": "str", "required": True},
+            "password": {"type": "str", "required": True, "no_log": True},
+        },
+    },
+    "rejected": {"type": "list", "elements": "str", "default": []},
+    "ca_file": {"type": "path"},
+    "timeout": {"type": "int", "default": 10},
+    "products": {"type": "dict"},
+}
+"""Argument spec of every module that asks products; documented in the ``product_rest`` fragment."""
+
+
+class Product:
+    """One instance, and what is known of its product.
+
+    Args:
+        instance: as discovery describes it.
+        params: the module's parameters.
+        root: folder that stands for ``/``; anything but ``/`` only in tests.
+        client: asks it; made from the parameters by default.
+
+    """
+
+    def __init__(
+        self, instance: Mapping[str, Any], params: Mapping[str, Any], root: str = "/", client: RestClient | None = None
+    ) -> None:
+        self.instance = instance
+        self.name = str(instance["name"])
+        self.root = root
+        self.data: Mapping[str, Any] | None = (params.get("products") or {}).get(str(instance.get("product")))
+        self._params = params
+        self._client = client
+        self._database: Database | None = None
+        self._files: dict[tuple[str, str], Any] = {}
+
+    # -- the product itself ------------------------------------------------------------------------------------------
+
+    @property
+    def version(self) -> str | None:
+        """Its version."""
+        found = self.instance.get("version")
+        return None if found is None else str(found)
+
+    @property
+    def url(self) -> str | None:
+        """Where it answers: the declared address, else as seen from the host itself."""
+        declared = self.instance.get("url")
+        if declared:
+            return str(declared).rstrip("/")
+        page, path = self.instance.get("status_url"), ((self.data or {}).get("status") or {}).get("path")
+        return str(page)[: -len(path)] if page and path and str(page).endswith(path) else None
+
+    @property
+    def client(self) -> RestClient:
+        """Asks it.
+
+        Raises:
+            RestError: nobody knows where it answers.
+
+        """
+        if self._client is None:
+            data, entry = self.data or {}, self._given("credentials")
+            url = self.url
+            if url is None:
+                raise RestError("unreachable", "its address is not known")
+            parts = urllib.parse.urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+                raise RestError("unreachable", "its url is none of HTTP")
+            self._client = RestClient(
+                url,
+                logins_of(entry),
+                data.get("rest"),
+                data.get("status"),
+                tuple(data.get("login_paths") or ()),
+                timeout=float(self._params.get("timeout") or 10),
+                ca_file=self._params.get("ca_file"),
+            )
+            if self.name in (self._params.get("rejected") or ()):
+                self._client.give_up(RestError("unauthorised", "its login was refused before in this run"))
+            elif not logins_of(entry):
+                why = f"{CREDENTIALS} has no entry for {self.name}"
+                self._client.give_up(RestError("no_credentials", why))
+        return self._client
+
+    def _given(self, option: str) -> Mapping[str, Any] | None:
+        """Return the entry of an option that is meant for this instance: the one with its name, else its product's."""
+        names = (self.name, str(self.instance.get("product")))
+        given = self._params.get(option) or []
+        return next((entry for name in names for entry in given if entry["name"] == name), None)
+
+    @property
+    def rejected(self) -> bool:
+        """Whether every login was refused."""
+        return self._client is not None and self._client.exhausted
+
+    @property
+    def requests(self) -> int:
+        """How many requests were made."""
+        return 0 if self._client is None else self._client.requests
+
+    def close(self) -> None:
+        """Give back what was taken for the time being."""
+        if self._client is not None:
+            self._client.close()
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def concerned(self, entry: Mapping[str, Any]) -> bool | None:
+        """Whether a setting is one of this instance; None where nobody can tell."""
+        if entry.get("clustered") and not self.instance.get("cluster"):
+            return False
+        return concerns(entry, self.version)
+
+    def read(self, entry: Mapping[str, Any]) -> list[Reading]:
+        """Return what is known of a setting, as the product runs; and for its next start, where that differs."""
+        running = self.instance.get("jvm_arguments")
+        coming = self.instance.get("start_jvm_arguments")
+        found = self._read(entry, running, "")
+        following = found if coming is None or coming == running else self._read(entry, coming, " of the next start")
+        return [found] if following.value == found.value else [found, following]
+
+    def _read(self, entry: Mapping[str, Any], arguments: Any, which: str) -> Reading:
+        for place in entry["read"]:
+            if place["kind"] == "unknown":
+                return Reading(None, "", "unknown", str(place["why"]))
+            if place["kind"] != "version":
+                here = concerns(place, self.version)
+                if here is None:
+                    return Reading(None, "", "unknown", "its version is not known, and so not where it keeps this")
+                if not here:
+                    continue
+            try:
+                value, where = self._look(place, arguments, which)
+                if value is not UNSET:
+                    value = normal(entry["type"], value, place.get("values"))
+            except (UnknownValueError, RestError) as exc:
+                return Reading(None, "", "unknown", str(exc))
+            if value is not UNSET:
+                return Reading(value, where, place["kind"])
+        if "default" in entry:
+            return Reading(entry["default"], "default", "default")
+        return Reading(None, "", "unknown", "none of the places where it may be set names it")
+
+    def _look(self, place: Mapping[str, Any], arguments: Any, which: str) -> tuple[Any, str]:
+        """Return what a place says and what it is called.
+
+        Raises:
+            UnknownValueError: it cannot be looked into.
+            RestError: the same.
+
+        """
+        kind = place["kind"]
+        if kind == "jvm_property":
+            return self._jvm_property(str(place["name"]), arguments, which)
+        if kind in ("properties_file", "xml_file"):
+            return self._in_file(place)
+        if kind == "version":
+            if not self.version:
+                raise UnknownValueError("its version is not known")
+            return reached(self.version, place["since"]), f"version {self.version}"
+        if kind == "status":
+            state = self.client.state()
+            if state is None or state not in place["values"]:
+                raise UnknownValueError(f"its status page says {state or 'nothing'}")
+            return state, "status page"
+        if kind == "rest":
+            query = place.get("query")
+            return picked(self.client.get(place["path"], query), place), f"REST {place['path']}"
+        return self._in_database(place)
+
+    def _jvm_property(self, name: str, arguments: Any, which: str) -> tuple[Any, str]:
+        if arguments is None:
+            raise UnknownValueError("the arguments of its JVM are not known")
+        value = jvm_properties([str(argument) for argument in arguments]).get(name, UNSET)
+        if value == REDACTED:
+            raise UnknownValueError(f"-D{name} is kept secret")
+        return value, f"-D{name}{which}"
+
+    def _in_file(self, place: Mapping[str, Any]) -> tuple[Any, str]:
+        folder = self.instance.get(TREES[place["tree"]])
+        if not folder:
+            raise UnknownValueError(f"the folder of {place['path']} is not known")
+        path = os.path.join(str(folder), place["path"])
+        key = (place["kind"], path)
+        if key not in self._files:
+            self._files[key] = self._file(place["kind"], path)
+        content = self._files[key]
+        if isinstance(content, UnknownValueError):
+            raise content
+        if content is None:
+            return UNSET, path
+        if place["kind"] == "properties_file":
+            return content.get(place["name"], UNSET), f"{path}: {place['name']}"
+        element = content.find(place["element"])
+        return (UNSET if element is None else (element.text or "").strip()), f"{path}: {place['element']}"
+
+    def _file(self, kind: str, path: str) -> Any:
+        """Return the content of a file, None where there is none, a `UnknownValueError` where it cannot be read."""
+        try:
+            handle = os.open(
+                os.path.join(self.root, path.lstrip("/")), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            )
+            with os.fdopen(handle, "rb") as stream:
+                if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                    return UnknownValueError(f"{path} is not a regular file")
+                data = stream.read(MAX_FILE + 1)
+            if len(data) > MAX_FILE:
+                return UnknownValueError(f"{path} is too large")
+            return parse_xml(data) if kind == "xml_file" else parse_properties(text_of(data))
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            return UnknownValueError(f"{path}: {exc.strerror}")
+        except ParseError as exc:
+            return UnknownValueError(f"{path}: {exc}")
+
+    def _in_database(self, place: Mapping[str, Any]) -> tuple[Any, str]:
+        if self._database is None:
+            account, where = self._given("databases"), (self.data or {}).get("database")
+            if account is None or not where:
+                raise UnknownValueError(f"it is kept in the database ({DATABASES} has no entry for {self.name})")
+            kind = f"{where['format']}_file"
+            address, _where = self._in_file({**where, "kind": kind, "name": where.get("key")})
+            if address is UNSET:
+                raise UnknownValueError("the address of its database is not known")
+            self._database = Database(str(address), account)
+        found = self._database.value(place["query"])
+        if found is None:
+            return UNSET, "database"
+        form = place.get("form")
+        return (found if form is None else picked(stored(found, form), place)), "database"
+
+
+def stored(text: str, form: str) -> Any:
+    """Return settings that a database keeps as one document.
+
+    Raises:
+        UnknownValueError: it is none.
+
+    """
+    try:
+        if form == "json":
+            return json.loads(text)
+        root = parse_xml(text.encode())
+    except (ValueError, RecursionError) as exc:
+        raise UnknownValueError(f"what the database holds is no {form.upper()}") from exc
+
+    def values(element: Any) -> Any:
+        return {child.tag: values(child) for child in element} if len(element) else (element.text or "").strip()
+
+    return values(root)
+
+
+def read_all(products: Iterable[Product], entries: Callable[[Product], list[Any]]) -> dict[str, list[list[Reading]]]:
+    """Return what is known of the settings of several instances, asked side by side.
+
+    Args:
+        products: the instances.
+        entries: returns the settings to read of each.
+
+    """
+    products = list(products)
+    lock = threading.Lock()
+    found: dict[str, list[list[Reading]]] = {}
+
+    def read(product: Product) -> None:
+        readings = [product.read(entry) for entry in entries(product)]
+        with lock:
+            found[product.name] = readings
+
+    with ThreadPoolExecutor(max_workers=max(len(products), 1)) as pool:
+        for task in [pool.submit(read, product) for product in products]:
+            task.result()
+    return found
