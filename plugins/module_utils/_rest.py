@@ -146,6 +146,9 @@ def refusal(
             "redirect", f"{url} leads to {target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}"
         )
     if status == 401:
+        # The vendor's REST module answers so to whoever is logged in, with "This resource requires WebSudo."
+        if b"requires websudo" in answer.body[:CHUNK].lower():
+            return RestError("websudo", "it wants an administrator to enter the password once more")
         return RestError("unauthorised", "it does not accept the login")
     if status == 403:
         if b"basic authentication has been disabled" in answer.body[:CHUNK].lower():

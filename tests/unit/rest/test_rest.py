@@ -106,6 +106,17 @@ def test_a_refused_login_is_tried_once_and_then_the_next_one(server: Scripted) -
     assert asked.rejected == ["token"]
 
 
+def test_asking_for_the_password_once_more_refuses_no_login(server: Scripted) -> None:
+    server.on("GET /rest/x", (401, {}, {"message": "This resource requires WebSudo.", "status-code": 401}))
+    server.on("GET /rest/y", {"b": 2})
+    asked, _slept = client(server, {"username": "admin", "password": PASSWORD})
+    with pytest.raises(RestError) as caught:
+        asked.get("/rest/x")
+    assert caught.value.kind == "websudo"
+    assert asked.get("/rest/y") == {"b": 2}
+    assert asked.rejected == []
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
