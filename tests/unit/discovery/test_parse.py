@@ -148,10 +148,10 @@ class TestShell:
     )
     def test_bounded(self, script: str) -> None:
         # Generous: what is not bounded takes minutes or all memory.
-        begin = time.monotonic()
+        begin = time.process_time()
         with contextlib.suppress(parse.ParseError):
             parse.parse_shell(script)
-        assert time.monotonic() - begin < 20
+        assert time.process_time() - begin < 20
 
     @settings(max_examples=300)
     @given(st.text(alphabet=st.sampled_from("Aab01 \t\n='\"`$(){}[]|&;<>#\\:-+%!*~/if then else fi"), max_size=120))

@@ -71,11 +71,11 @@ class TestEndpoints:
         assert not value.strip() or value not in str(caught.value)
 
     def test_a_long_value_takes_no_time(self) -> None:
-        started = time.monotonic()
+        started = time.process_time()
         for value in ("a" * 1_000_000, "a" * 4096, "?" * 4096, "a://" * 1024, "(" * 4096):
             with pytest.raises(ParseError):
                 parse_endpoints(value, "uri")
-        assert time.monotonic() - started < 1
+        assert time.process_time() - started < 1
 
 
 class TestTomcat:

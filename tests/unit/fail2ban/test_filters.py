@@ -159,20 +159,20 @@ class TestList:
 class TestTime:
     @pytest.mark.parametrize("source", sorted(SOURCES))
     def test_long_lines_of_the_same_again_and_again(self, source: str) -> None:
-        started = time.monotonic()
+        started = time.process_time()
         for line in login_lines.hostile_lines(source):
             list(filter_of(source).found([line]))
-            assert time.monotonic() - started < GENEROUS, line[:200]
+            assert time.process_time() - started < GENEROUS, line[:200]
 
     @pytest.mark.parametrize("source", ["confluence/debug", "confluence/debug-main"])
     def test_long_lines_of_an_entry_of_several(self, source: str) -> None:
         entry = next(sample.lines for sample in SAMPLES if source in dict(sample.found))
-        started = time.monotonic()
+        started = time.process_time()
         for place in range(len(entry)):
             for piece in login_lines.PIECES:
                 lines = [line + login_lines.again(piece) * (number == place) for number, line in enumerate(entry)]
                 list(filter_of(source).found(lines))
-                assert time.monotonic() - started < GENEROUS, piece
+                assert time.process_time() - started < GENEROUS, piece
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------
