@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         "images",
         nargs="*",
         metavar="IMAGE[:DISTRIBUTION]",
-        help="images to build (default: all, of every distribution; without DISTRIBUTION: of every one)",
+        help="images to build (default: all; without DISTRIBUTION: of those that tests need)",
     )
     setup.add_argument("--rebuild", action="store_true", help="build the images again, with the newest packages")
 
@@ -73,7 +73,7 @@ def _setup(podman: Podman, arguments: argparse.Namespace) -> int:
     wanted: dict[str, list[str]] = {}
     for text in arguments.images or images.recipes:
         image, _colon, distribution = text.partition(":")
-        for one in [distribution] if distribution else images.distributions:
+        for one in [distribution] if distribution else images.beforehand(image):
             wanted.setdefault(one, []).append(image)
     # Side by side: while one waits for its downloads, the other unpacks.
     with ThreadPoolExecutor(max_workers=len(wanted)) as pool:

@@ -203,6 +203,11 @@ class Images:
         """Build an image and those it stands on, unless they are there; returns its name."""
         return self.ensure_all([image], distribution, rebuild)[0]
 
+    def beforehand(self, image: str) -> list[str]:
+        """Return the distributions of which tests need an image."""
+        known = list(self.distributions)
+        return list(self.recipe(image, known[0]).get("beforehand", known))
+
     def ensure_all(self, images: Sequence[str], distribution: str, rebuild: bool = False) -> list[str]:
         """Do so for several images of a distribution, each built once; returns their names."""
         for image in images:
