@@ -110,8 +110,13 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd im
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._versions import VersionError, parse_version
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._volumes import read_mounts, volumes_of
 
-CONTROLS = ("DC-SEC-01", "DC-SEC-02", "DC-SEC-03", "DC-SEC-04", "DC-SEC-05", "DC-SEC-06")
-PASSWORD, KEYS, EXPOSED, TLS, RIGHTS, VOLUMES = CONTROLS
+PASSWORD = "DC-SEC-01"  # noqa: S105 - a control
+KEYS = "DC-SEC-02"
+EXPOSED = "DC-SEC-03"
+TLS = "DC-SEC-04"
+RIGHTS = "DC-SEC-05"
+VOLUMES = "DC-SEC-06"
+CONTROLS = (PASSWORD, KEYS, EXPOSED, TLS, RIGHTS, VOLUMES)
 
 TREES = {"install": "install_dir", "home": "home_dir", "shared_home": "shared_home_dir"}
 DATABASES = ("/var/lib/postgresql", "/var/lib/pgsql", "/var/lib/mysql", "/var/opt/mssql")
