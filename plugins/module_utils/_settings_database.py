@@ -8,13 +8,12 @@ PostgreSQL only, through its own client. The session is read-only whatever the a
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Mapping
-from typing import Any, Callable
+from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_values import UnknownValueError
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand
 
 SECONDS = 10
 """Longest time for an answer."""
@@ -29,8 +28,6 @@ _POSTGRESQL = re.compile(
 )
 """Nothing in it can be taken for more than a name: psql takes words with ``=`` for further settings."""
 
-Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
-
 
 class Database:
     """The database of one instance.
@@ -38,23 +35,32 @@ class Database:
     Args:
         address: as the product has it for JDBC.
         account: ``username`` and ``password`` of the account to read with.
-        run: runs a command; another one only in tests.
+        run_command: of the module.
 
     Raises:
         UnknownValueError: it is none that can be read.
 
     """
 
-    def __init__(self, address: str, account: Mapping[str, Any], run: Run = subprocess.run) -> None:
+    def __init__(self, address: str, account: Mapping[str, Any], run_command: RunCommand) -> None:
         found = _POSTGRESQL.fullmatch(address)
         if found is None:
             raise UnknownValueError("its database is none of PostgreSQL, or its address has a form that is not known")
-        self._run = run
-        self._command = ["psql", "--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align"]
+        self._run_command = run_command
+        # For names that take for ever to be resolved.
+        self._command = [
+            "timeout",
+            str(2 * SECONDS),
+            "psql",
+            "--no-psqlrc",
+            "--no-password",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+        ]
         self._command += ["--host", found["host"].strip("[]"), "--port", found["port"] or "5432"]
         self._command += ["--username", str(account.get("username")), "--dbname", found["name"]]
         self._environment = {
-            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "LC_ALL": "C.UTF-8",
             # Not an argument, which everybody on the host could read.
             "PGPASSWORD": str(account.get("password") or ""),
@@ -73,27 +79,19 @@ class Database:
         """
         if self._failure:
             raise UnknownValueError(self._failure)
-        try:
-            done = self._run(
-                [*self._command, "--command", query],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=2 * SECONDS,
-                check=False,
-            )
-        except FileNotFoundError:
+        code, out, _err = self._run_command(
+            [*self._command, "--command", query], environ_update=self._environment, errors="replace"
+        )
+        if code == 127:
             self._failure = "psql, which reads the database, is not installed on the host"
-        except (OSError, subprocess.TimeoutExpired):
+        elif code == 124:
             self._failure = "the database does not answer"
-        else:
-            if done.returncode == 2:  # psql: the connection to the server went bad
-                self._failure = f"the database lets nobody in, or cannot be reached ({VARIABLE})"
-            elif done.returncode != 0:
-                raise UnknownValueError("the database has no such table, or the account may not read it")
-            elif len(done.stdout) > MAX_ANSWER:
-                raise UnknownValueError("the database answers with more than is read")
+        elif code == 2:  # psql: the connection to the server went bad
+            self._failure = f"the database lets nobody in, or cannot be reached ({VARIABLE})"
+        elif code != 0:
+            raise UnknownValueError("the database has no such table, or the account may not read it")
+        elif len(out) > MAX_ANSWER:
+            raise UnknownValueError("the database answers with more than is read")
         if self._failure:
             raise UnknownValueError(self._failure)
-        text = done.stdout.decode("utf-8", "replace")
-        return text[:-1] if text.endswith("\n") else text or None
+        return out[:-1] if out.endswith("\n") else out or None

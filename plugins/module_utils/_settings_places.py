@@ -46,6 +46,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_v
     picked,
     reached,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand
 
 TREES = {"install": "install_dir", "home": "home_dir", "shared_home": "shared_home_dir"}
 
@@ -91,19 +92,26 @@ class Product:
     Args:
         instance: as discovery describes it.
         params: the module's parameters.
+        run_command: of the module.
         root: folder that stands for ``/``; anything but ``/`` only in tests.
         client: asks it; made from the parameters by default.
 
     """
 
     def __init__(
-        self, instance: Mapping[str, Any], params: Mapping[str, Any], root: str = "/", client: RestClient | None = None
+        self,
+        instance: Mapping[str, Any],
+        params: Mapping[str, Any],
+        run_command: RunCommand,
+        root: str = "/",
+        client: RestClient | None = None,
     ) -> None:
         self.instance = instance
         self.name = str(instance["name"])
         self.root = root
         self.data: Mapping[str, Any] | None = (params.get("products") or {}).get(str(instance.get("product")))
         self._params = params
+        self._run_command = run_command
         self._client = client
         self._database: Database | None = None
         self._files: dict[tuple[str, str], Any] = {}
@@ -298,7 +306,7 @@ class Product:
             address, _where = self._in_file({**where, "kind": kind, "name": where.get("key")})
             if address is UNSET:
                 raise UnknownValueError("the address of its database is not known")
-            self._database = Database(str(address), account)
+            self._database = Database(str(address), account, self._run_command)
         found = self._database.value(place["query"])
         if found is None:
             return UNSET, "database"

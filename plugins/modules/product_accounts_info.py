@@ -212,7 +212,7 @@ class AccountsReader:
     Args:
         params: the module's parameters.
         findings: where to put what was found.
-        products: the instances; made from the parameters by default.
+        products: the instances.
         now: tells the time.
 
     """
@@ -221,12 +221,12 @@ class AccountsReader:
         self,
         params: dict[str, Any],
         findings: Findings,
-        products: list[Product] | None = None,
+        products: list[Product],
         now: Callable[[], float] = time.time,
     ) -> None:
         self.params = params
         self.findings = findings
-        self.products = products or [Product(instance, params) for instance in params["instances"]]
+        self.products = products
         self.now = now
         self.found: dict[str, Accounts] = {}
 
@@ -416,7 +416,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     findings = Findings(module.params, CONTROLS, module.check_mode)
-    reader = AccountsReader(module.params, findings)
+    products = [Product(instance, module.params, module.run_command) for instance in module.params["instances"]]
+    reader = AccountsReader(module.params, findings, products)
     reader.run()
     module.exit_json(
         changed=False,

@@ -167,7 +167,7 @@ def describe(product: Product) -> dict[str, Any]:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=CONNECTION_ARGUMENTS, supports_check_mode=True)
-    products = [Product(instance, module.params) for instance in module.params["instances"]]
+    products = [Product(instance, module.params, module.run_command) for instance in module.params["instances"]]
     with ThreadPoolExecutor(max_workers=max(len(products), 1)) as pool:
         found = list(pool.map(describe, products))
     module.exit_json(

@@ -151,19 +151,17 @@ class ProductSettings:
         params: the module's parameters.
         findings: where to put what was found.
         changes: through which to change things.
-        products: the instances; made from the parameters by default.
+        products: the instances.
 
     Raises:
         RuleError: what is wanted makes no sense.
 
     """
 
-    def __init__(
-        self, params: dict[str, Any], findings: Findings, changes: Changes, products: list[Product] | None = None
-    ) -> None:
+    def __init__(self, params: dict[str, Any], findings: Findings, changes: Changes, products: list[Product]) -> None:
         self.findings = findings
         self.changes = changes
-        self.products = products or [Product(instance, params) for instance in params["instances"]]
+        self.products = products
         self.rules = {name: Rule.of(name, wanted) for name, wanted in (params.get("wanted") or {}).items()}
         self.may_write = set(params.get("write") or ())
 
@@ -317,8 +315,9 @@ def main() -> None:
     )
     findings = Findings(module.params, CONTROLS, module.check_mode)
     changes = Changes.of(module)
+    products = [Product(instance, module.params, module.run_command) for instance in module.params["instances"]]
     try:
-        settings = ProductSettings(module.params, findings, changes)
+        settings = ProductSettings(module.params, findings, changes, products)
     except RuleError as exc:
         module.fail_json(msg=f"wanted: {exc}")
     settings.run()

@@ -134,7 +134,7 @@ def describe(products: list[Product]) -> dict[str, dict[str, Any]]:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=CONNECTION_ARGUMENTS, supports_check_mode=True)
-    products = [Product(instance, module.params) for instance in module.params["instances"]]
+    products = [Product(instance, module.params, module.run_command) for instance in module.params["instances"]]
     settings = describe(products)
     for product in products:
         product.close()

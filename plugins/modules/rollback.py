@@ -196,7 +196,10 @@ def main() -> None:
     except (LockError, RollbackError) as exc:
         module.fail_json(msg=str(exc))
     folder = os.path.join(STATE, "runs", name)
-    products = {str(instance["name"]): Product(instance, module.params) for instance in module.params["instances"]}
+    products = {
+        str(instance["name"]): Product(instance, module.params, module.run_command)
+        for instance in module.params["instances"]
+    }
     put_back = SettingsBack(products, module.check_mode)
     rollback = Rollback(folder, module.check_mode, module.run_command, put_back)
     stays = why_not_back(lines, module.run_command, connection_in_use())

@@ -107,6 +107,10 @@ class SettingsHost:
         for path in self.answers:
             server.on(f"GET {path}", lambda handler, path=path: self._reply(handler, path))
 
+    def run_command(self, _command: list[str], **_more: Any) -> tuple[int, str, str]:
+        """Have no program to run."""
+        return 127, "", "not found"
+
     def accepts(self, path: str, target: str, change: Any) -> None:
         """Let a request of PUT change an answer."""
 
@@ -146,7 +150,7 @@ class SettingsHost:
         params = {**self.params, **more}
         findings = Findings(params, CONTROLS, check_mode)
         changes = Changes(check_mode)
-        products = [Product(instance, params, str(self.root)) for instance in params["instances"]]
+        products = [Product(instance, params, self.run_command, str(self.root)) for instance in params["instances"]]
         settings = ProductSettings(params, findings, changes, products)
         settings.run()
         found = {finding["control"]: finding for finding in findings.results}

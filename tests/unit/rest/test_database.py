@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _settings_database as database
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_database import Database
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_values import UnknownValueError
 from unit.rest.scripted_server import scripted_server
@@ -25,30 +23,28 @@ ADDRESS = "jdbc:postgresql://db.example:5433/wiki?ssl=true"
 class Psql:
     """Stands in for psql."""
 
-    def __init__(self, answer: bytes = b"", code: int = 0, error: Exception | None = None) -> None:
-        self.answer, self.code, self.error = answer, code, error
+    def __init__(self, answer: str = "", code: int = 0) -> None:
+        self.answer, self.code = answer, code
         self.calls: list[tuple[list[str], dict[str, Any]]] = []
 
-    def __call__(self, command: list[str], **more: Any) -> subprocess.CompletedProcess[bytes]:
+    def __call__(self, command: list[str], **more: Any) -> tuple[int, str, str]:
         self.calls.append((command, more))
-        if self.error is not None:
-            raise self.error
-        return subprocess.CompletedProcess(command, self.code, self.answer, b"")
+        return self.code, self.answer, ""
 
 
 def test_a_value_is_read_by_an_account_that_only_reads() -> None:
-    psql = Psql(b"<a>\n</a>\n")
+    psql = Psql("<a>\n</a>\n")
     assert Database(ADDRESS, ACCOUNT, psql).value("SELECT x") == "<a>\n</a>"
     command, more = psql.calls[0]
     words = " ".join(command)
     assert "--host db.example --port 5433 --username auditor --dbname wiki --command SELECT x" in words
     assert "only-to-read" not in words
-    assert more["env"]["PGPASSWORD"] == "only-to-read"
-    assert "default_transaction_read_only=on" in more["env"]["PGOPTIONS"]
+    assert more["environ_update"]["PGPASSWORD"] == "only-to-read"
+    assert "default_transaction_read_only=on" in more["environ_update"]["PGOPTIONS"]
 
 
-@pytest.mark.parametrize(("answer", "value"), [(b"", None), (b"\n", ""), (b"ON\n", "ON"), (b"\xff\n", "\ufffd")])
-def test_what_comes(answer: bytes, value: str | None) -> None:
+@pytest.mark.parametrize(("answer", "value"), [("", None), ("\n", ""), ("ON\n", "ON")])
+def test_what_comes(answer: str, value: str | None) -> None:
     assert Database(ADDRESS, ACCOUNT, Psql(answer)).value("SELECT x") == value
 
 
@@ -66,23 +62,23 @@ def test_what_comes(answer: bytes, value: str | None) -> None:
 )
 def test_an_address_that_is_none(address: str) -> None:
     with pytest.raises(UnknownValueError, match="PostgreSQL"):
-        Database(address, ACCOUNT)
+        Database(address, ACCOUNT, Psql())
 
 
 @pytest.mark.parametrize("address", ["jdbc:postgresql://[::1]/wiki", "jdbc:postgresql://127.0.0.1:5432/wiki_1"])
 def test_addresses(address: str) -> None:
-    psql = Psql(b"1\n")
+    psql = Psql("1\n")
     assert Database(address, ACCOUNT, psql).value("SELECT x") == "1"
 
 
 @pytest.mark.parametrize(
     ("psql", "words", "calls"),
     [
-        (Psql(error=FileNotFoundError()), "not installed", 1),
-        (Psql(error=subprocess.TimeoutExpired("psql", 1)), "does not answer", 1),
+        (Psql(code=127), "not installed", 1),
+        (Psql(code=124), "does not answer", 1),
         (Psql(code=2), "atlassian_dc_product_settings_databases", 1),
         (Psql(code=1), "no such table", 2),
-        (Psql(b"x" * 5_000_000), "more than is read", 2),
+        (Psql("x" * 5_000_000), "more than is read", 2),
     ],
 )
 def test_what_does_not_come(psql: Psql, words: str, calls: int) -> None:
@@ -125,18 +121,18 @@ def host(tmp_path: Path) -> Iterator[SettingsHost]:
 
 def judge(host: SettingsHost, monkeypatch: pytest.MonkeyPatch, version: str, settings: dict[str, Any]) -> Any:
     host.instance["version"] = version
-    new = json.dumps(settings).encode() + b"\n"
-    old = xml(settings).encode() + b"\n"
+    new = json.dumps(settings) + "\n"
+    old = xml(settings) + "\n"
 
-    def answer(command: list[str], **_more: Any) -> subprocess.CompletedProcess[bytes]:
+    def answer(command: list[str], **_more: Any) -> tuple[int, str, str]:
         if "plugin_setting" in command[-1]:
-            return subprocess.CompletedProcess(command, 0, new, b"")
+            return 0, new, ""
         # What an upgrade leaves there is not what holds.
-        stale = xml({**SETTINGS, "webSudoEnabled": False}).encode()
-        found = (old if version.startswith("9") else stale) if "bandana" in command[-1] else b"ON\n"
-        return subprocess.CompletedProcess(command, 0, found, b"")
+        stale = xml({**SETTINGS, "webSudoEnabled": False})
+        found = (old if version.startswith("9") else stale) if "bandana" in command[-1] else "ON\n"
+        return 0, found, ""
 
-    monkeypatch.setattr(database.Database.__init__, "__defaults__", (answer,))
+    monkeypatch.setattr(host, "run_command", answer)
     return host.judge(databases=[{"name": "confluence", **ACCOUNT}])[0]
 
 

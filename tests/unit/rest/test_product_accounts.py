@@ -63,7 +63,7 @@ def judge(host: SettingsHost, **more: Any) -> tuple[dict[str, dict[str, Any]], A
         **more,
     }
     findings = Findings(params, CONTROLS, True)
-    products = [Product(host.instance, params, str(host.root))]
+    products = [Product(host.instance, params, host.run_command, str(host.root))]
     reader = AccountsReader(params, findings, products, now=lambda: NOW)
     reader.run()
     return {finding["control"]: finding for finding in findings.results}, reader.found.get("desk", Accounts())

@@ -36,7 +36,7 @@ def host(tmp_path: Path) -> Iterator[SettingsHost]:
 
 
 def read(host: SettingsHost) -> dict[str, Any]:
-    return describe(Product(host.instance, host.params, str(host.root)))
+    return describe(Product(host.instance, host.params, host.run_command, str(host.root)))
 
 
 def test_apps_are_listed(host: SettingsHost) -> None:

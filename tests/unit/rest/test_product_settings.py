@@ -344,7 +344,7 @@ def test_instances_are_asked_side_by_side_each_with_its_own_login(host: Settings
         FLIPPED[20][1](other)
         credentials = [*host.credentials, {"name": "second", "token": "another"}]
         params = {**host.params, "instances": [host.instance, other.instance], "credentials": credentials}
-        products = [Product(instance, params, str(tmp_path)) for instance in params["instances"]]
+        products = [Product(instance, params, host.run_command, str(tmp_path)) for instance in params["instances"]]
         told = describe(products)
         assert {headers.get("authorization") for _m, _p, headers, _b in second.asked} == {None, "Bearer another"}
         assert {headers.get("authorization") for _m, _p, headers, _b in host.server.asked} == {None, f"Bearer {TOKEN}"}

@@ -37,7 +37,7 @@ def harden(host: SettingsHost) -> str:
     """Make a run that writes the setting; return the folder of its record."""
     findings = Findings(host.params, CONTROLS, False)
     recorder = Recorder("run1", "product_settings", str(host.root / "state"))
-    products = [Product(host.instance, host.params, str(host.root))]
+    products = [Product(host.instance, host.params, host.run_command, str(host.root))]
     ProductSettings(host.params, findings, Changes(False, recorder=recorder), products).run()
     recorder.close()
     assert host.answers[DENYLIST] == {"actions": ["known"]}
@@ -45,7 +45,7 @@ def harden(host: SettingsHost) -> str:
 
 
 def back(host: SettingsHost, folder: str, check_mode: bool = False, **more: Any) -> Rollback:
-    products = {"desk": Product(host.instance, {**host.params, **more}, str(host.root))}
+    products = {"desk": Product(host.instance, {**host.params, **more}, host.run_command, str(host.root))}
     rollback = Rollback(folder, check_mode, lambda *_a, **_k: (1, "", ""), SettingsBack(products, check_mode))
     rollback.run(list(read_run(folder, None)))
     return rollback
