@@ -12,12 +12,12 @@ from __future__ import annotations
 import json
 import os
 import stat
-import threading
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_parse import (
     REDACTED,
     ParseError,
@@ -48,7 +48,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_v
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand
 
-TREES = {"install": "install_dir", "home": "home_dir", "shared_home": "shared_home_dir"}
+Result = TypeVar("Result")
 
 MAX_FILE = 1024 * 1024
 """Longest configuration file that is read."""
@@ -260,7 +260,7 @@ class Product:
         return value, f"-D{name}{which}"
 
     def _in_file(self, place: Mapping[str, Any]) -> tuple[Any, str]:
-        folder = self.instance.get(TREES[place["tree"]])
+        folder = self.instance.get(f"{place['tree']}_dir")
         if not folder:
             raise UnknownValueError(f"the folder of {place['path']} is not known")
         path = os.path.join(str(folder), place["path"])
@@ -334,24 +334,20 @@ def stored(text: str, form: str) -> Any:
     return values(root)
 
 
-def read_all(products: Iterable[Product], entries: Callable[[Product], list[Any]]) -> dict[str, list[list[Reading]]]:
-    """Return what is known of the settings of several instances, asked side by side.
+def products_of(module: AnsibleModule) -> list[Product]:
+    """Return the instances that a module is handed."""
+    return [Product(instance, module.params, module.run_command) for instance in module.params["instances"]]
 
-    Args:
-        products: the instances.
-        entries: returns the settings to read of each.
 
-    """
-    products = list(products)
-    lock = threading.Lock()
-    found: dict[str, list[list[Reading]]] = {}
-
-    def read(product: Product) -> None:
-        readings = [product.read(entry) for entry in entries(product)]
-        with lock:
-            found[product.name] = readings
-
+def side_by_side(function: Callable[[Product], Result], products: Sequence[Product]) -> list[Result]:
+    """Return what a function returns for each of several instances, asked side by side, in their order."""
     with ThreadPoolExecutor(max_workers=max(len(products), 1)) as pool:
-        for task in [pool.submit(read, product) for product in products]:
-            task.result()
-    return found
+        return list(pool.map(function, products))
+
+
+def asked(products: Sequence[Product]) -> dict[str, Any]:
+    """Return what modules return of how the instances were asked."""
+    return {
+        "rejected": [product.name for product in products if product.rejected],
+        "requests": {product.name: product.requests for product in products},
+    }

@@ -107,7 +107,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd im
 CONTROL = "DC-BRU-03"
 CONTROLS = (CONTROL,)
 
-TREES = {"install": "install_dir", "home": "home_dir", "shared_home": "shared_home_dir"}
 
 ELSEWHERE = ("log4j.configuration", "log4j.configurationFile", "log4j2.configurationFile")
 """System properties that make a product read another log configuration."""
@@ -323,7 +322,7 @@ class _Instance:
         return source
 
     def _path(self, tree: str, path: str) -> str | None:
-        folder = self.instance.get(TREES[tree])
+        folder = self.instance.get(f"{tree}_dir")
         return None if not folder else os.path.join(folder, path)
 
     def _logger(self, entry: dict[str, Any], condition: dict[str, Any]) -> Part:

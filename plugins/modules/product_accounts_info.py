@@ -117,7 +117,6 @@ import fnmatch
 import time
 import urllib.parse
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
@@ -132,6 +131,9 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rest impor
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_places import (
     CONNECTION_ARGUMENTS,
     Product,
+    asked,
+    products_of,
+    side_by_side,
 )
 
 FEW = "DC-ADM-03"
@@ -232,10 +234,8 @@ class AccountsReader:
 
     def run(self) -> None:
         """Read all instances side by side, and judge them."""
-        asked = [product for product in self.products if product.data and not product.data.get("part_of")]
-        with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
-            accounts = list(pool.map(self._read, asked))
-        self.found = {product.name: found for product, found in zip(asked, accounts)}
+        whole = [product for product in self.products if product.data and not product.data.get("part_of")]
+        self.found = {product.name: found for product, found in zip(whole, side_by_side(self._read, whole))}
         for product in self.products:
             self._judge(product)
 
@@ -416,15 +416,14 @@ def main() -> None:
         supports_check_mode=True,
     )
     findings = Findings(module.params, CONTROLS, module.check_mode)
-    products = [Product(instance, module.params, module.run_command) for instance in module.params["instances"]]
+    products = products_of(module)
     reader = AccountsReader(module.params, findings, products)
     reader.run()
     module.exit_json(
         changed=False,
         accounts={name: found.told() for name, found in reader.found.items()},
         dc_findings=findings.results,
-        rejected=[product.name for product in reader.products if product.rejected],
-        requests={product.name: product.requests for product in reader.products},
+        **asked(products),
     )
 
 

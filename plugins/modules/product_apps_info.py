@@ -86,7 +86,6 @@ requests:
 """
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -95,6 +94,9 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rest impor
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_places import (
     CONNECTION_ARGUMENTS,
     Product,
+    asked,
+    products_of,
+    side_by_side,
 )
 
 MAX_APPS = 5000
@@ -167,14 +169,12 @@ def describe(product: Product) -> dict[str, Any]:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=CONNECTION_ARGUMENTS, supports_check_mode=True)
-    products = [Product(instance, module.params, module.run_command) for instance in module.params["instances"]]
-    with ThreadPoolExecutor(max_workers=max(len(products), 1)) as pool:
-        found = list(pool.map(describe, products))
+    products = products_of(module)
+    found = side_by_side(describe, products)
     module.exit_json(
         changed=False,
         apps={product.name: apps for product, apps in zip(products, found)},
-        rejected=[product.name for product in products if product.rejected],
-        requests={product.name: product.requests for product in products},
+        **asked(products),
     )
 
 

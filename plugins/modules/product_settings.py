@@ -99,7 +99,9 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_b
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_places import (
     CONNECTION_ARGUMENTS,
     Product,
-    read_all,
+    asked,
+    products_of,
+    side_by_side,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_values import (
     Reading,
@@ -167,18 +169,16 @@ class ProductSettings:
 
     def run(self) -> None:
         """Judge every instance, and put right what may be."""
-        readings = read_all(self.products, self._entries)
-        for product in self.products:
-            found = list(zip(self._entries(product), readings[product.name]))
+        for product, found in zip(self.products, side_by_side(self._read, self.products)):
             for control in self.findings.judged:
                 if self._is_judged(product, control):
                     self._judge(product, control, [pair for pair in found if pair[0]["control"] == control])
             product.close()
 
-    def _entries(self, product: Product) -> list[Any]:
-        """Return the settings of an instance that are to be read."""
+    def _read(self, product: Product) -> list[tuple[Mapping[str, Any], list[Reading]]]:
+        """Return the settings of an instance that are to be read, and what is known of each."""
         return [
-            entry
+            (entry, product.read(entry))
             for entry in (product.data or {}).get("settings") or []
             if self.findings.judges(entry["control"])
             and product.concerned(entry) is not False
@@ -315,7 +315,7 @@ def main() -> None:
     )
     findings = Findings(module.params, CONTROLS, module.check_mode)
     changes = Changes.of(module)
-    products = [Product(instance, module.params, module.run_command) for instance in module.params["instances"]]
+    products = products_of(module)
     try:
         settings = ProductSettings(module.params, findings, changes, products)
     except RuleError as exc:
@@ -324,8 +324,7 @@ def main() -> None:
     changes.exit(
         module,
         dc_findings=findings.results,
-        rejected=[product.name for product in settings.products if product.rejected],
-        requests={product.name: product.requests for product in settings.products},
+        **asked(products),
     )
 
 

@@ -101,48 +101,41 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_places import (
     CONNECTION_ARGUMENTS,
     Product,
-    read_all,
+    asked,
+    products_of,
+    side_by_side,
 )
 
 
-def concerned(product: Product) -> list[Any]:
-    """Return the settings that an instance has, or may have where nobody can tell."""
-    entries = (product.data or {}).get("settings") or []
-    return [entry for entry in entries if product.concerned(entry) is not False]
-
-
-def describe(products: list[Product]) -> dict[str, dict[str, Any]]:
-    """Return the settings of all instances as the module returns them."""
-    readings = read_all(products, concerned)
-    return {
-        product.name: {
-            entry["name"]: {
-                "value": found[0].value,
-                "where": found[0].where,
-                "why": found[0].why,
-                "title": entry["title"],
-                "control": entry["control"],
-                "writable": "write" in entry,
-                "next_start": {"value": found[1].value, "where": found[1].where} if len(found) > 1 else {},
-            }
-            for entry, found in zip(concerned(product), readings[product.name])
+def describe(product: Product) -> dict[str, Any]:
+    """Return the settings that an instance has, or may have where nobody can tell, as the module returns them."""
+    settings = {}
+    for entry in (product.data or {}).get("settings") or []:
+        if product.concerned(entry) is False:
+            continue
+        found = product.read(entry)
+        settings[entry["name"]] = {
+            "value": found[0].value,
+            "where": found[0].where,
+            "why": found[0].why,
+            "title": entry["title"],
+            "control": entry["control"],
+            "writable": "write" in entry,
+            "next_start": {"value": found[1].value, "where": found[1].where} if len(found) > 1 else {},
         }
-        for product in products
-    }
+    product.close()
+    return settings
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=CONNECTION_ARGUMENTS, supports_check_mode=True)
-    products = [Product(instance, module.params, module.run_command) for instance in module.params["instances"]]
-    settings = describe(products)
-    for product in products:
-        product.close()
+    products = products_of(module)
+    found = side_by_side(describe, products)
     module.exit_json(
         changed=False,
-        settings=settings,
-        rejected=[product.name for product in products if product.rejected],
-        requests={product.name: product.requests for product in products},
+        settings={product.name: settings for product, settings in zip(products, found)},
+        **asked(products),
     )
 
 

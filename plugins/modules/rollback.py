@@ -164,7 +164,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rollback i
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_back import SettingsBack
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_places import (
     CONNECTION_ARGUMENTS,
-    Product,
+    products_of,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._sockets import connection_in_use
 
@@ -196,10 +196,7 @@ def main() -> None:
     except (LockError, RollbackError) as exc:
         module.fail_json(msg=str(exc))
     folder = os.path.join(STATE, "runs", name)
-    products = {
-        str(instance["name"]): Product(instance, module.params, module.run_command)
-        for instance in module.params["instances"]
-    }
+    products = {product.name: product for product in products_of(module)}
     put_back = SettingsBack(products, module.check_mode)
     rollback = Rollback(folder, module.check_mode, module.run_command, put_back)
     stays = why_not_back(lines, module.run_command, connection_in_use())

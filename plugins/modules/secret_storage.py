@@ -118,7 +118,6 @@ RIGHTS = "DC-SEC-05"
 VOLUMES = "DC-SEC-06"
 CONTROLS = (PASSWORD, KEYS, EXPOSED, TLS, RIGHTS, VOLUMES)
 
-TREES = {"install": "install_dir", "home": "home_dir", "shared_home": "shared_home_dir"}
 DATABASES = ("/var/lib/postgresql", "/var/lib/pgsql", "/var/lib/mysql", "/var/opt/mssql")
 """Where the packages of database servers keep their data."""
 UNIT_PROPERTIES = ("Environment", "EnvironmentFiles", "ExecStart", "ExecStartPre", "ExecStartPost", "ExecStop")
@@ -243,7 +242,7 @@ class _Instance:
     # ---- what there is ---------------------------------------------------------------------------
 
     def _path(self, entry: dict[str, Any]) -> str | None:
-        folder = self.instance.get(TREES[entry["tree"]])
+        folder = self.instance.get(f"{entry['tree']}_dir")
         return None if not folder else os.path.join(folder, entry["path"])
 
     @cached_property

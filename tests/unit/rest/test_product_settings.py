@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_places import Product
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_places import Product, side_by_side
 from ansible_collections.atlassian_dc.hardening.plugins.modules.product_settings import CONTROLS
 from ansible_collections.atlassian_dc.hardening.plugins.modules.product_settings_info import describe
 from unit.rest.scripted_server import Scripted, scripted_server
@@ -345,7 +345,7 @@ def test_instances_are_asked_side_by_side_each_with_its_own_login(host: Settings
         credentials = [*host.credentials, {"name": "second", "token": "another"}]
         params = {**host.params, "instances": [host.instance, other.instance], "credentials": credentials}
         products = [Product(instance, params, host.run_command, str(tmp_path)) for instance in params["instances"]]
-        told = describe(products)
+        told = dict(zip((product.name for product in products), side_by_side(describe, products), strict=True))
         assert {headers.get("authorization") for _m, _p, headers, _b in second.asked} == {None, "Bearer another"}
         assert {headers.get("authorization") for _m, _p, headers, _b in host.server.asked} == {None, f"Bearer {TOKEN}"}
     assert told["desk"]["audit_exclusions"]["value"] == []
