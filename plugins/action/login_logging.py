@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import (
-    ProductDataError,
+    add_product_data,
     load_products,
     product_data,
 )
@@ -21,9 +20,7 @@ class ActionModule(ControlAction):
     def module_arguments(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of the module, product data added."""
         arguments = super().module_arguments(task_vars)
-        if arguments.get("sources") is None:
-            try:
-                arguments["sources"] = {name: product_data(name).get("failed_logins") for name in load_products()}
-            except ProductDataError as exc:
-                raise AnsibleActionFail(f"the collection's product data is broken: {exc}") from exc
+        add_product_data(
+            arguments, "sources", lambda: {name: product_data(name).get("failed_logins") for name in load_products()}
+        )
         return arguments

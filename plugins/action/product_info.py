@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import COLLECTION
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._platforms import load_platforms
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import (
-    ProductDataError,
+    add_product_data,
     discovery_products,
 )
 
@@ -26,11 +25,7 @@ class ActionModule(ActionBase):
         """Run the module with the data added."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        if arguments.get("products") is None:
-            try:
-                arguments["products"] = discovery_products()
-            except ProductDataError as exc:
-                raise AnsibleActionFail(f"the collection's product data is broken: {exc}") from exc
+        add_product_data(arguments, "products", discovery_products)
         if arguments.get("platforms") is None:
             arguments["platforms"] = load_platforms()
         result.update(

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import (
-    ProductDataError,
+    add_product_data,
     load_products,
     product_data,
 )
@@ -34,9 +33,5 @@ class ActionModule(ControlAction):
     def module_arguments(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of the module, product data added."""
         arguments = dict(self._task.args)
-        if arguments.get("products") is None:
-            try:
-                arguments["products"] = knowledge()
-            except ProductDataError as exc:
-                raise AnsibleActionFail(f"the collection's product data is broken: {exc}") from exc
+        add_product_data(arguments, "products", knowledge)
         return arguments

@@ -65,16 +65,14 @@ from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._stored_config import (
     parse_database_config,
-    without_secrets,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._filters import text, told
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._filters import shown, text, told
 
 
 @told
 def from_dbconfig(value: Any, secrets: bool = False) -> dict[str, Any]:
     """Return what the file says."""
-    settings = parse_database_config(text(value))
-    return settings if secrets else dict(without_secrets(settings))
+    return shown(parse_database_config(text(value)), secrets)
 
 
 class FilterModule:

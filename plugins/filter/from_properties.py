@@ -52,16 +52,14 @@ from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._stored_config import (
     parse_java_properties,
-    without_secrets,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._filters import text, told
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._filters import shown, text, told
 
 
 @told
 def from_properties(value: Any, secrets: bool = False) -> dict[str, Any]:
     """Return what the file says."""
-    settings = parse_java_properties(text(value))
-    return settings if secrets else dict(without_secrets(settings))
+    return shown(parse_java_properties(text(value)), secrets)
 
 
 class FilterModule:

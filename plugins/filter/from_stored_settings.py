@@ -69,10 +69,9 @@ from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._stored_config import (
     parse_stored_settings,
-    without_secrets,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._versions import parse_version
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._filters import text, told
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._filters import shown, text, told
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import product_data
 
 
@@ -94,7 +93,7 @@ def from_stored_settings(value: Any, product: Any, version: Any, secrets: bool =
         where = f"{row['form'].upper()} in table {row['table']}"
         raise ValueError(f"version {version} keeps its settings as {where}; this is a row of another version")
     settings = parse_stored_settings(value, row["form"], known["flags"], known["numbers"])
-    return settings if secrets else dict(without_secrets(settings))
+    return shown(settings, secrets)
 
 
 class FilterModule:

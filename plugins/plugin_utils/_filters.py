@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._stored_config import without_secrets
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import ProductDataError
 
 
@@ -48,3 +49,8 @@ def mapping(value: Any, what: str = "the input") -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise TypeError(f"{what} must be a dictionary, found {type(value).__name__}")
     return value
+
+
+def shown(settings: dict[str, Any], secrets: bool) -> dict[str, Any]:
+    """Return settings as a filter does: with their secrets only where they are asked for."""
+    return settings if secrets else dict(without_secrets(settings))

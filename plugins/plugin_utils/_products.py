@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.errors import AnsibleActionFail
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import collection_root
 
 SCHEMA_VERSION = 1
@@ -211,6 +213,25 @@ def product_data(product: str) -> dict[str, Any]:
     if product not in products:
         raise ProductDataError(f"no such product: {product!r}; known are {', '.join(sorted(products))}")
     return {key: plain(value) for key, value in products[product].items() if key != "sources"}
+
+
+def add_product_data(arguments: dict[str, Any], option: str, make: Callable[[], Any]) -> None:
+    """Give a module, which cannot read it on the target, product data in an option, unless it is given.
+
+    Args:
+        arguments: of the module.
+        option: its name.
+        make: returns the data.
+
+    Raises:
+        AnsibleActionFail: the data is broken.
+
+    """
+    if arguments.get(option) is None:
+        try:
+            arguments[option] = make()
+        except ProductDataError as exc:
+            raise AnsibleActionFail(f"the collection's product data is broken: {exc}") from exc
 
 
 def discovery_products() -> list[dict[str, Any]]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import (
-    ProductDataError,
+    add_product_data,
     load_products,
     plain,
     product_data,
@@ -59,11 +58,7 @@ def settings_data() -> dict[str, dict[str, Any]]:
 
 def hand_over(arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a task, product data added and credentials as the module takes them."""
-    if arguments.get("products") is None:
-        try:
-            arguments["products"] = settings_data()
-        except ProductDataError as exc:
-            raise AnsibleActionFail(f"the collection's product data is broken: {exc}") from exc
+    add_product_data(arguments, "products", settings_data)
     for option in ("credentials", "databases"):
         given = arguments.get(option)
         if isinstance(given, Mapping):
