@@ -40,12 +40,11 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_d
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_jails import (
     EMPTY_LOG,
-    LOGS_PATH,
-    LOGS_TIMER,
+    LOGS_SCRIPT,
+    LOGS_SERVICE,
     OUTSIDE,
     OWN,
     SSHD_JAIL,
-    UNITS,
     Files,
     in_scratch,
     log_folder,
@@ -59,8 +58,6 @@ SYSTEMD = "/etc/systemd/system"
 
 NO_FILE = "no file; move it away"
 """Why a log cannot be read with which fail2ban does not start either."""
-
-WATCHERS = (LOGS_PATH, LOGS_TIMER)
 
 OF_DISTRIBUTION = ("defaults-debian.conf", "00-firewalld.conf", "00-systemd.conf")
 """Files in ``jail.d`` that packages bring; what stands there nobody has set for this host."""
@@ -85,8 +82,8 @@ class Found:
     """Packages that are not installed."""
     installed: bool = False
     service: dict[str, str] = field(default_factory=dict)
-    watchers: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Units that wait for new logs."""
+    watcher: dict[str, str] = field(default_factory=dict)
+    """The unit that has new logs read."""
     reload_due: bool = False
     """Whether systemd has loaded units that are older than their files."""
     files: Files = field(default_factory=dict)
@@ -151,7 +148,7 @@ class Fail2banHost:
 
     def path_of(self, name: str) -> str:
         """Return where a file of ours lies."""
-        folder = SYSTEMD if name in UNITS else FOLDER
+        folder = SYSTEMD if name == LOGS_SERVICE else FOLDER
         return os.path.join(folder, name)
 
     @staticmethod
@@ -175,11 +172,11 @@ class Fail2banHost:
         found = Found(installed=os.access(self.real(f"/usr/bin/{CLIENT}"), os.X_OK))
         manager = package_manager(self._run_command)
         found.missing = tuple(name for name in packages if manager.state(name).version is None)
-        units = (SERVICE, *UNITS)
+        units = (SERVICE, LOGS_SERVICE)
         properties = ("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "NeedDaemonReload")
         shown = show_units(self._run_command, units, properties)
         found.service = shown.get(SERVICE, {})
-        found.watchers = {name: shown.get(name, {}) for name in WATCHERS}
+        found.watcher = shown.get(LOGS_SERVICE, {})
         found.reload_due = any(unit.get("NeedDaemonReload") == "yes" for unit in shown.values())
         texts = {name: self._text(self.path_of(name)) for name in dict.fromkeys((*OWN, *OUTSIDE, *names))}
         found.files = {name: text for name, text in texts.items() if text is not None}
@@ -376,14 +373,13 @@ class Fail2banHost:
                 self.changes.remove_file(path)
             else:
                 self.changes.write_file(path, text, owner=self._owner)
-        if set(UNITS) & set(changing) or found.reload_due:
+        if LOGS_SERVICE in changing or found.reload_due:
             self.changes.command(
                 ["systemctl", "daemon-reload"], "systemd", "loaded units", "older than the files", "as in the files"
             )
         self._serve(found, configuration or reload_due, restarted)
-        for name in WATCHERS:
-            if files.get(name):
-                self._watch(found, name, name in changing)
+        if files.get(LOGS_SERVICE):
+            self._watch(found, bool({LOGS_SERVICE, LOGS_SCRIPT} & set(changing)))
 
     def _serve(self, found: Found, reload_due: bool, restarted: Sequence[str]) -> None:
         if not found.enabled:
@@ -397,13 +393,12 @@ class Fail2banHost:
                 argv = [CLIENT, "reload", "--restart", name]
                 self.changes.command(argv, f"jail {name}", "ports", "others", "as in the files")
 
-    def _watch(self, found: Found, name: str, changed: bool) -> None:
-        unit = found.watchers[name]
-        if unit.get("UnitFileState") != "enabled":
-            self._systemctl("enable", name, "at boot", "disabled", "enabled", ("disable", "--now"))
-        state = unit.get("ActiveState") or "inactive"
+    def _watch(self, found: Found, changed: bool) -> None:
+        if found.watcher.get("UnitFileState") != "enabled":
+            self._systemctl("enable", LOGS_SERVICE, "at boot", "disabled", "enabled", ("disable", "--now"))
+        state = found.watcher.get("ActiveState") or "inactive"
         if state != "active" or changed:
-            self._systemctl("restart", name, "state", state, "active, as in the file")
+            self._systemctl("restart", LOGS_SERVICE, "state", state, "active, as in the file")
 
     def _systemctl(
         self, verb: str, unit: str, attribute: str, before: str, after: str, undo: tuple[str, ...] = ()

@@ -45,12 +45,9 @@ EMPTY_LOG = "/var/lib/atlassian-dc-fail2ban/empty.log"
 PREFIX = "atlassian-dc-"
 SSHD_JAIL = "sshd"
 PROXY_JAIL = f"{PREFIX}proxy"
-LOGS_PATH = "atlassian-dc-fail2ban-logs.path"
-LOGS_TIMER = "atlassian-dc-fail2ban-logs.timer"
 LOGS_SERVICE = "atlassian-dc-fail2ban-logs.service"
-UNITS = (LOGS_PATH, LOGS_TIMER, LOGS_SERVICE)
 LOGS_SCRIPT = "/var/lib/atlassian-dc-fail2ban/read-new-logs"
-OUTSIDE = (*UNITS, LOGS_SCRIPT, EMPTY_LOG)
+OUTSIDE = (LOGS_SERVICE, LOGS_SCRIPT, EMPTY_LOG)
 """Files of ours that are no part of fail2ban's configuration."""
 
 LOOPBACK = ("127.0.0.0/8", "::1")
@@ -316,52 +313,42 @@ def filter_files(jails: Iterable[Jail]) -> Files:
     return {f"filter.d/{jail.filter}.conf": jail.filter_text for jail in jails if jail.filter}
 
 
-def render_units(jails: Sequence[Jail]) -> Files:
-    """Return what makes jails read logs that have come up since they were loaded: units by name, a script by its path.
+def render_watcher(jails: Sequence[Jail]) -> Files:
+    """Return what makes jails read logs that have come up since they were loaded: its unit by name, its script by path.
 
-    A pattern is only expanded when a jail is loaded, and products begin a new file every day. systemd does not see what
-    changes while the service runs: the script looks again until nothing has, and the timer finds what comes just then.
+    A pattern is only expanded when a jail is loaded, and products begin a new file every day. A path unit of systemd
+    would not do: what comes up while the service it has started ends is not seen.
     """
-    watched = dict.fromkeys(_watched(path) for jail in jails for path in jail.logs)
-    what = "logs of Atlassian Data Center products that fail2ban reads"
-    path = [
-        *("[Unit]", f"Description=New {what}"),
-        # What comes up while fail2ban starts is seen too.
-        *("Before=fail2ban.service", "", "[Path]"),
-        *(f"PathChanged={_value(path)}" for path in watched),
-        *("", "[Install]", "WantedBy=multi-user.target", ""),
-    ]
-    timer = [
-        *("[Unit]", f"Description=Look for new {what}", "", "[Timer]"),
-        *("OnActiveSec=60", "OnUnitInactiveSec=60", "", "[Install]", "WantedBy=timers.target", ""),
-    ]
     service = [
-        *("[Unit]", f"Description=Have new {what} read", "After=fail2ban.service"),
-        *("# It must never give up.", "StartLimitIntervalSec=0", "", "[Service]"),
-        *("Type=oneshot", "ExecCondition=systemctl --quiet is-active fail2ban.service"),
-        # It runs every minute.
-        *(f"ExecStart=/bin/sh {LOGS_SCRIPT}", "LogLevelMax=notice", ""),
+        "[Unit]",
+        "Description=Have new logs of Atlassian Data Center products read by fail2ban",
+        "# With fail2ban it starts and stops, and it must never give up.",
+        *("After=fail2ban.service", "PartOf=fail2ban.service", "StartLimitIntervalSec=0", ""),
+        *("[Service]", f"ExecStart=/bin/sh {LOGS_SCRIPT}", "Restart=always", "RestartSec=1", ""),
+        *("[Install]", "WantedBy=fail2ban.service", ""),
     ]
     patterns = dict.fromkeys(_shell_pattern(path) for jail in jails for path in jail.logs)
     names = " ".join(jail.name for jail in jails if jail.logs)
     return {
         LOGS_SCRIPT: HEADER + _SCRIPT.format(patterns=" ".join(patterns), names=names),
-        LOGS_PATH: HEADER + "\n".join(path),
-        LOGS_TIMER: HEADER + "\n".join(timer),
         LOGS_SERVICE: HEADER + "\n".join(service),
     }
 
 
 _SCRIPT = """\
 # Has jails of fail2ban look for new files of their logs. Positions in files, counts and bans are kept.
-seen=/run/atlassian-dc-fail2ban-logs
 logs() {{ ls -di -- {patterns} 2>/dev/null; }}
-while now=$(logs); [ "$now" != "$(cat $seen 2>/dev/null)" ]; do
+load() {{
     for jail in {names}; do
-        fail2ban-client -q reload --if-exists $jail >/dev/null || exit 1
+        fail2ban-client -q reload --if-exists $jail >/dev/null || return 1
     done
-    printf '%s\\n' "$now" > $seen
-    sleep 1
+}}
+while sleep 1; do
+    # Listed before it is loaded: what comes up in between differs the next time.
+    now=$(logs)
+    if [ "$now" != "$seen" ] && load; then
+        seen=$now
+    fi
 done
 """
 
@@ -369,12 +356,6 @@ done
 def _shell_pattern(pattern: str) -> str:
     """Return a pattern as a shell takes it."""
     return re.sub(r"[^*?\[\]]+", lambda match: shlex.quote(match.group()), pattern)
-
-
-def _watched(pattern: str) -> str:
-    """Return what changes when a file comes up: the folder of a pattern, or the file itself."""
-    plain = _literal(pattern)
-    return log_folder(pattern) if plain is None else plain
 
 
 def log_folder(pattern: str) -> str:

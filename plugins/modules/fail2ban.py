@@ -202,6 +202,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_h
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_jails import (
     DEFAULTS,
     EMPTY_LOG,
+    LOGS_SERVICE,
     OFF,
     PRODUCTS,
     SERVER,
@@ -218,7 +219,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_j
     render_defaults,
     render_jails,
     render_server,
-    render_units,
+    render_watcher,
     sshd_jail,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_relay import (
@@ -501,7 +502,7 @@ class Fail2ban:
         files = {EMPTY_LOG: "", **filter_files(self.jails), PRODUCTS: render_jails(self.jails)}
         if self.params["relays"]:
             files[RELAY] = render_action()
-        return {**files, **render_units(self.jails), **self._server()}
+        return {**files, **render_watcher(self.jails), **self._server()}
 
     def _server(self) -> Wanted:
         return {SERVER: render_server(self.limits)}
@@ -751,14 +752,10 @@ class Fail2ban:
     def _unwatched(self, jails: list[Jail]) -> list[Evidence]:
         """Return what keeps new files of logs from being read."""
         found = self.state.found
-        if not any(jail.logs for jail in jails):
+        if LOGS_SERVICE not in found.files or not any(jail.logs for jail in jails):
             return []
-        drift = []
-        for name, unit in found.watchers.items():
-            state = f"{unit.get('ActiveState') or 'unknown'}, {unit.get('UnitFileState') or 'unknown'}"
-            if name in found.files and state != "active, enabled":
-                drift.append(evidence(name, "active, enabled", state))
-        return drift
+        state = f"{found.watcher.get('ActiveState') or 'unknown'}, {found.watcher.get('UnitFileState') or 'unknown'}"
+        return [] if state == "active, enabled" else [evidence(LOGS_SERVICE, "active, enabled", state)]
 
 
 def main() -> None:

@@ -234,7 +234,7 @@ def test_broken_file_of_somebody_else(story: Story, host: str) -> None:
         (CONTROLS, "systemctl disable --quiet fail2ban"),
         ({"DC-BRU-01"}, f"fail2ban-client set {SECURITY} maxretry 500"),
         ({"DC-BRU-01"}, "sed -i 's/^maxretry = 5/maxretry = 50/' /etc/fail2ban/jail.d/*-products.local"),
-        ({"DC-BRU-01"}, "systemctl stop atlassian-dc-fail2ban-logs.path"),
+        ({"DC-BRU-01"}, "systemctl stop atlassian-dc-fail2ban-logs.service"),
         (
             {"DC-BRU-01", "DC-BRU-04"},
             "sed -i 's/^failregex = .*/failregex = <HOST>/' /etc/fail2ban/filter.d/atlassian-dc-jira-*",

@@ -8,8 +8,8 @@ from __future__ import annotations
 import configparser
 import dataclasses
 import glob
+import itertools
 import os
-import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_jails import (
     EMPTY_LOG,
-    LOGS_PATH,
     LOGS_SCRIPT,
     LOGS_SERVICE,
     OFF,
@@ -38,7 +37,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_j
     render_jails,
     render_section,
     render_server,
-    render_units,
+    render_watcher,
     safe_name,
     sshd_jail,
 )
@@ -207,46 +206,41 @@ class TestFiles:
         assert EMPTY_LOG not in files["a"]
 
 
-class TestUnits:
-    def test_folders_of_patterns_and_plain_logs_are_watched(self) -> None:
+class TestWatcher:
+    def test_all_jails_with_logs_are_loaded(self) -> None:
         jails = [
             *product_jails({**JIRA, "home_dir": "/srv/[a] 100%"}, PRODUCT, NETWORKS, LIMITS, ()),
             jail(name="x", logs=("/a/*/b/*.log",)),
             sshd_jail([22], NETWORKS, LIMITS),
         ]
-        units = render_units(jails)
-        watched = [line for line in units[LOGS_PATH].splitlines() if line.startswith("PathChanged=")]
-        assert watched == [
-            "PathChanged=/srv/[a] 100%%/log/atlassian-jira-security.log",
-            "PathChanged=/srv/[a] 100%%/log/audit",
-            "PathChanged=/a",
-        ]
-        assert "in atlassian-dc-jira-security atlassian-dc-jira-audit x; do" in units[LOGS_SCRIPT]
-        assert LOGS_SCRIPT in units[LOGS_SERVICE]
+        files = render_watcher(jails)
+        assert "in atlassian-dc-jira-security atlassian-dc-jira-audit x; do" in files[LOGS_SCRIPT]
+        assert f"ExecStart=/bin/sh {LOGS_SCRIPT}" in files[LOGS_SERVICE].splitlines()
 
-    def test_script_loads_jails_anew_for_new_files_only(self, tmp_path: Path) -> None:
-        home, log = tmp_path / "it's [a] $home", tmp_path / "asked"
+    def test_jails_are_loaded_anew_for_each_new_file_and_no_other(self, tmp_path: Path) -> None:
+        home = tmp_path / "it's [a] $home"
         (home / "log").mkdir(parents=True)
-        seen = tmp_path / "seen"
-        client = tmp_path / "fail2ban-client"
-        # A file that comes up while the jails are loaded must not be missed.
-        client.write_text(f'#!/bin/sh\necho "$@" >> {log}\ntouch {shlex.quote(str(home))}/log/c.log\n')
-        client.chmod(0o755)
-        script = render_units([jail(logs=(log_pattern(str(home), "log/*.log"),))])[LOGS_SCRIPT]
-        script = script.replace("/run/atlassian-dc-fail2ban-logs", str(seen)).replace("sleep 1", ":")
-
-        def run() -> int:
-            log.write_text("")
-            path = f"{tmp_path}:{os.environ['PATH']}"
-            subprocess.run(["/bin/sh", "-c", script], check=True, env={"PATH": path})
-            return len(log.read_text().splitlines())
-
-        assert run() == 0
-        (home / "log/a.log").touch()
-        assert run() == 2
-        assert run() == 0
-        (home / "log/d.log").touch()
-        assert run() == 1
-        (home / "log/d.log").rename(home / "log/d.log.1")
-        (home / "log/d.log").touch()
-        assert run() == 1
+        programs = {
+            # Its first try fails; a file that comes up while the jails are loaded must not be missed.
+            "fail2ban-client": "echo load >> ../calls; [ $(grep -c load ../calls) != 1 ] && touch log/c.log",
+            "sleep": """
+                echo sleep >> ../calls
+                case $(grep -c sleep ../calls) in
+                    2) touch log/a.log;;
+                    7) touch log/d.log;;
+                    9) mv log/d.log log/d.log.1; touch log/d.log;;
+                    12) exit 1;;
+                esac
+            """,
+        }
+        for name, text in programs.items():
+            (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+            (tmp_path / name).chmod(0o755)
+        script = render_watcher([jail(logs=(log_pattern(str(home), "log/*.log"),))])[LOGS_SCRIPT]
+        subprocess.run(
+            ["/bin/sh", "-c", script], check=True, cwd=home, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        )
+        calls = (tmp_path / "calls").read_text().split()
+        rounds = [len(list(group)) for call, group in itertools.groupby(calls) if call == "sleep"]
+        # Nothing to read; a.log, whose loading fails, then succeeds, then c.log; d.log; the new d.log.
+        assert rounds == [2, 1, 1, 3, 2, 3]

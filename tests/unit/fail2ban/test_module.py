@@ -15,7 +15,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _fai
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban import SERVICE
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_jails import (
     DEFAULTS,
-    LOGS_PATH,
+    LOGS_SERVICE,
     OFF,
     PRODUCTS,
     SERVER,
@@ -168,10 +168,10 @@ class TestRepairs:
         assert statuses(hardened.module(check_mode=True)) == {**PASS, SSH: "fail", NEVER: "fail"}
         assert statuses(hardened.module()) == {**PASS, SSH: "fixed", NEVER: "fixed"}
 
-    def test_of_the_unit_that_sees_new_files(self, hardened: BanningHost) -> None:
-        hardened.active.discard(LOGS_PATH)
+    def test_of_the_unit_that_has_new_files_read(self, hardened: BanningHost) -> None:
+        hardened.active.discard(LOGS_SERVICE)
         assert statuses(hardened.module()) == {**PASS, LOGINS: "fixed"}
-        assert LOGS_PATH in hardened.active
+        assert LOGS_SERVICE in hardened.active
 
     def test_of_ports_sets_up_the_action_anew(self, hardened: BanningHost) -> None:
         moved = {**JIRA, "ports": [{**JIRA["ports"][0], "port": 8443}]}
