@@ -12,6 +12,19 @@ from collections.abc import Callable
 
 import pytest
 
+LONGEST = (
+    "test_firewall",
+    "test_guilty",
+    "test_mutations",
+    "test_prediction",
+    "test_faults",
+    "test_rollback",
+    "test_fail2ban",
+    "test_found",
+    "test_cluster",
+    "test_product_settings",
+)
+"""Files that take longest: begun first, or the last one would run on its own for long."""
 HEADINGS = ("what", "expected", "found", "result")
 ROW = "fidelity"
 
@@ -25,6 +38,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ["PACKED_MODULES"], ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Break a hardened host: the audit finds exactly what was broken, and harden puts it right.
 
-Every product is broken in every way. A round breaks all hosts, each in a few ways that have no control and no place in
-common, and other ones together in each group; so one audit and one harden serve many. The audit of a round also tells
-what the repair of the round before has left: what follows on a host breaks other controls.
+Every product is broken in every way, most of them beside each other on one host: what is broken in one must not be
+found in another. A round breaks each in a few ways at once that have no control and no place in common; so one audit
+and one harden serve many. The audit of a round also tells what the repair of the one before has left: what follows
+breaks other controls.
 """
 
 from __future__ import annotations
@@ -24,20 +25,21 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue 
 
 from .lab import Lab, Outcome
 
-HOSTS = {
-    "jira": "jira:bookworm",
-    "confluence on Debian 13": "confluence:trixie",
-    "bitbucket on Debian 13": "bitbucket:trixie",
-    "bamboo": "bamboo:bookworm",
-    "crowd": "crowd:bookworm",
+HOSTS = {"jira13": "jira:trixie", "products12": "products:bookworm"}
+"""Hosts and their images."""
+BROKEN = {
+    "jira": "jira13",
+    "confluence": "products12",
+    "bitbucket": "products12",
+    "bamboo": "products12",
+    "crowd": "products12",
 }
-"""What is broken in every way, and the image of its host. No way is another one on another distribution: it is the
-hosts' own files and services that differ, and those are broken on both."""
+"""On which of them each product is broken. What is called alike on all hosts is broken on the first."""
 WITHOUT_DISK = {"DC-SEC-06"}
 """What cannot be broken in a container, which does not see what its file system lies on. Unit tests have disks."""
 SECRET = "Sup3rSecret"  # noqa: S105 - what all of them begin with
-TOGETHER = 4
-"""Most ways in which a host is broken at once."""
+TOGETHER = 6
+"""Most ways in which a product is broken at once."""
 DATA = yaml.safe_load((Path(__file__).parent / "mutations.yml").read_text())
 MUTATIONS: list[dict[str, Any]] = DATA["mutations"]
 PLACES: dict[str, dict[str, str]] = {
@@ -50,152 +52,159 @@ SETTINGS: dict[str, Any] = {
     "atlassian_dc_proxy_addresses": ["127.0.0.1"],
     "atlassian_dc_cluster_peers": ["192.0.2.21"],
     "atlassian_dc_firewall_agents": ["192.0.2.31"],
-    # Single nodes, of which some listen for others all the same.
-    "atlassian_dc_firewall_services": [{"name": "clusters", "ports": [5701, 7777, 25500], "from": ["peers"]}],
+    # Single nodes, of which some listen for others all the same; so does the Synchrony that Confluence starts.
+    "atlassian_dc_firewall_services": [{"name": "clusters", "ports": [5701, 7777, 8091, 25500], "from": ["peers"]}],
 }
 FOUND = ("UNIT", "ACCOUNT", "INSTALL", "DATA")
 """Variables of the shell that discovery tells."""
+KEYS = ("unit", "service_account", "install_dir", "home_dir")
+"""The same in the report."""
 VARIABLE = re.compile(r"\$([A-Z][A-Z0-9]*)")
 Row = Callable[[str, str, str, bool], None]
 Mutation = dict[str, Any]
+Key = tuple[str, str, str | None]
+"""A host, a control, and the instance it is judged on; None for the host."""
+Way = tuple[str, Mutation]
+"""A product, and how it is broken."""
 
 
-def ways(group: str) -> list[Mutation]:
-    """Return the mutations of a group: those for its product whose places it has."""
-    product = HOSTS[group].partition(":")[0]
+def ways(product: str) -> list[Way]:
+    """Return the ways in which a product is broken: those whose places it has."""
     known = {*FOUND, *PLACES[product]}
     meant = [mutation for mutation in MUTATIONS if product in mutation.get("products", [product])]
-    return [mutation for mutation in meant if set(VARIABLE.findall(mutation["by"])) <= known]
+    return [(product, mutation) for mutation in meant if set(VARIABLE.findall(mutation["by"])) <= known]
 
 
-PAIRS = [(group, mutation) for group in HOSTS for mutation in ways(group)]
+WAYS = [way for product in PLACES for way in ways(product)]
 
 
-def expected(mutation: Mutation) -> set[str]:
-    """Return the controls that must fail by a mutation."""
-    return {mutation["breaks"], *mutation.get("also", [])}
+def keys(way: Way, *names: str) -> set[Key]:
+    """Return the controls that a way lists under these names, and on what they are judged."""
+    product, mutation = way
+    listed = [mutation[name] for name in names if name in mutation]
+    controls = {control for value in listed for control in ([value] if isinstance(value, str) else value)}
+    of_host = {control for control in controls if load_catalogue()[control].scope == "host"}
+    return {(BROKEN[product], control, None if control in of_host else product) for control in controls}
 
 
-def touched(*mutations: Mutation) -> set[str]:
-    """Return the controls that may fail by mutations."""
-    return {control for mutation in mutations for control in expected(mutation) | set(mutation.get("may", []))}
+def expected(way: Way) -> set[Key]:
+    """Return the controls that must fail by a way."""
+    return keys(way, "breaks", "also")
 
 
-def alone(mutation: Mutation) -> set[str]:
-    """Return what no two mutations of a round may have in common: controls, and places they change."""
-    places = set(VARIABLE.findall(mutation["by"])) - {"ACCOUNT", "INSTALL", "DATA"}
-    return touched(mutation) | places | set(mutation.get("apart", []))
+def touched(*ways: Way) -> set[Key]:
+    """Return the controls that may fail by ways."""
+    return {key for way in ways for key in keys(way, "breaks", "also", "may")}
 
 
-def rounds(group: str) -> list[list[Mutation]]:
-    """Deal the mutations of a group to rounds; a control is not touched in two rounds in a row."""
-    turn = list(HOSTS).index(group) * len(MUTATIONS) // len(HOSTS)
-    left = ways(group)[turn:] + ways(group)[:turn]
-    dealt: list[list[Mutation]] = []
+def clash(one: Way, other: Way) -> bool:
+    """Whether two ways cannot be told apart, or are in each other's way: by a control, or a place they change."""
+    places = [
+        {(product, name) for name in set(VARIABLE.findall(mutation["by"])) - set(FOUND)}
+        for product, mutation in (one, other)
+    ]
+    return bool(
+        places[0] & places[1]
+        or keys(one, "breaks", "apart") & touched(other)
+        or keys(other, "breaks", "apart") & touched(one)
+    )
+
+
+def rounds() -> list[list[Way]]:
+    """Deal all ways to rounds; what one breaks is not touched in the round after it."""
+    left = list(WAYS)
+    dealt: list[list[Way]] = []
     while left:
-        chosen: list[Mutation] = []
-        taken = touched(*dealt[-1]) if dealt else set()
+        chosen: list[Way] = []
+        before = {key for way in dealt[-1] for key in keys(way, "breaks")} if dealt else set()
         # Controls that are broken in many ways need most rounds: those first.
-        shares = Counter(control for mutation in left for control in touched(mutation))
-        for mutation in sorted(left, key=lambda mutation: -shares[mutation["breaks"]]):
-            if len(chosen) < TOGETHER and not alone(mutation) & taken:
-                chosen.append(mutation)
-                taken |= alone(mutation)
-        left = [mutation for mutation in left if mutation not in chosen]
+        shares = Counter(key for way in left for key in keys(way, "breaks"))
+        for way in sorted(left, key=lambda way: -max(shares[key] for key in keys(way, "breaks"))):
+            of_product = sum(product == way[0] for product, _mutation in chosen)
+            if of_product < TOGETHER and not touched(way) & before and not any(clash(way, other) for other in chosen):
+                chosen.append(way)
+        left = [way for way in left if way not in chosen]
         # As they stand in the file: a product is restarted before its files are broken.
-        dealt.append(sorted(chosen, key=MUTATIONS.index))
+        dealt.append(sorted(chosen, key=WAYS.index))
     return dealt
 
 
 class Trial:
-    """What came of one mutation: what failed, what nobody broke, what harden fixed, what it left for the next audit."""
+    """What came of one way: what failed, what nobody broke, what harden fixed, what it left for the next audit."""
 
     def __init__(
-        self, values: dict[str, str], found: dict[str, dict[str, Any]], stray: set[str], fixed: set[str]
+        self, values: dict[str, str], found: dict[Key, dict[str, Any]], stray: set[Key], fixed: set[Key]
     ) -> None:
         self.values, self.found, self.stray, self.fixed = values, found, stray, fixed
-        self.left: set[str] = set()
+        self.left: set[Key] = set()
 
 
-class Target:
-    """A host, and how what mutations break is called on it."""
-
-    def __init__(self, group: str) -> None:
-        self.group, self.image = group, HOSTS[group]
-        self.name = self.image.replace(":", "-")
-        self.product = self.image.partition(":")[0]
-        self.rounds = rounds(group)
-        self.values: dict[str, str] = {}
-
-    def know(self, instance: dict[str, Any]) -> None:
-        """Take from the report what discovery has found."""
-        facts = (instance[key] for key in ("unit", "service_account", "install_dir", "home_dir"))
-        self.values = {**dict(zip(FOUND, facts, strict=True)), **PLACES[self.product]}
-
-    def broken_in(self, number: int) -> list[Mutation]:
-        """Return the mutations of a round, none for one there is not."""
-        return self.rounds[number] if 0 <= number < len(self.rounds) else []
-
-    def script(self, commands: str) -> str:
-        return "".join(f"{name}={shlex.quote(value)}\n" for name, value in self.values.items()) + commands
+Trials = dict[tuple[str, str], Trial]
+"""By product and name of the mutation."""
 
 
 @pytest.fixture(scope="module")
-def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Trial]]:
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trials]:
     lab = Lab("fidelity-mutations", tmp_path_factory.mktemp("mutations"))
-    targets = [Target(group) for group in HOSTS]
     try:
-        lab.up([f"{target.name}={target.image}" for target in targets])
-        yield _run(lab, targets)
+        lab.up([f"{host}={image}" for host, image in HOSTS.items()])
+        yield _run(lab)
     finally:
         lab.down()
 
 
-def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
+def _run(lab: Lab) -> Trials:
     settings = {**SETTINGS, "atlassian_dc_admin_networks": lab.group.controller()}
     hardened = lab.play("harden", **settings)
     assert hardened.code == 0, hardened.output
     _tells_no_secret(hardened)
-    for target in targets:
-        instances = hardened.report["hosts"][target.name]["instances"]
-        target.know(next(instance for instance in instances if instance["product"] == target.product))
-        # What only a person may decide on or put right, done, so that these hosts have nothing left to find.
-        archives = {
-            item["what"]
-            for entry in hardened.entries(target.name)
-            if entry["id"] == "DC-DIR-06"
-            for item in entry["evidence"]
+    # What discovery has found: how what mutations break is called on the hosts.
+    values = {
+        (host, str(instance["product"])): {
+            **dict(zip(FOUND, (instance[key] for key in KEYS), strict=True)),
+            **PLACES[instance["product"]],
         }
+        for host in HOSTS
+        for instance in hardened.report["hosts"][host]["instances"]
+        if instance["product"] in PLACES
+    }
+
+    def do(product: str, commands: str, host: str = "") -> None:
+        host = host or BROKEN[product]
+        named = "".join(f"{name}={shlex.quote(value)}\n" for name, value in values[host, product].items())
+        lab.sh(host, named + commands)
+
+    # What only a person may decide on or put right, done, so that the hosts have nothing left to find.
+    for host in HOSTS:
+        entries = [entry for entry in hardened.entries(host) if entry["id"] == "DC-DIR-06"]
+        archives = {item["what"] for entry in entries for item in entry["evidence"]}
         if archives:
-            lab.sh(target.name, shlex.join(["rm", "-r", *sorted(archives)]))
-        lab.sh(target.name, target.script(DATA["prepared"]))
-    clean = _failures(lab, targets, settings)
-    assert {name: sorted(found) for name, found in clean.items() if found} == {}
-    trials: dict[tuple[str, str], Trial] = {}
-    for number in range(max(len(target.rounds) for target in targets) + 1):
-        waiting = [target for target in targets if number <= len(target.rounds)]
-        for target in waiting:
-            for mutation in target.broken_in(number):
-                lab.sh(target.name, target.script(mutation["by"]))
-        found = _failures(lab, waiting, settings)
-        for target in waiting:
-            for mutation in target.broken_in(number - 1):
-                left = set(found[target.name]) - touched(*target.broken_in(number))
-                trials[target.group, mutation["name"]].left = left
-        broken = [target for target in waiting if target.broken_in(number)]
+            lab.sh(host, shlex.join(["rm", "-r", *sorted(archives)]))
+    for host, product in values:
+        do(product, DATA["prepared"], host)
+    clean = _failures(lab, settings)
+    assert {key: entry["reason"] for key, entry in clean.items()} == {}
+    trials: Trials = {}
+    before: list[Way] = []
+    for broken in [*rounds(), []]:
+        for product, mutation in broken:
+            do(product, mutation["by"])
+        found = _failures(lab, settings)
+        for product, mutation in before:
+            trials[product, mutation["name"]].left = set(found) - touched(*broken)
+        before = broken
         if not broken:
             continue
-        repair = lab.play("harden", *_only(broken), **settings)
+        repair = lab.play("harden", **settings)
         assert repair.code == 0, repair.output
         _tells_no_secret(repair)
-        for target in broken:
-            failing, fixed = found[target.name], repair.with_status(target.name, "fixed")
-            stray = set(failing) - touched(*target.broken_in(number))
-            for mutation in target.broken_in(number):
-                if "undo" in mutation:
-                    lab.sh(target.name, target.script(mutation["undo"]))
-                of_it = {control: entry for control, entry in failing.items() if control in touched(mutation)}
-                trials[target.group, mutation["name"]] = Trial(target.values, of_it, stray, fixed)
+        fixed = set(_entries(repair, "fixed"))
+        for product, mutation in broken:
+            if "undo" in mutation:
+                do(product, mutation["undo"])
+            of_it = {key: entry for key, entry in found.items() if key in touched((product, mutation))}
+            stray = set(found) - touched(*broken)
+            trials[product, mutation["name"]] = Trial(values[BROKEN[product], product], of_it, stray, fixed)
     return trials
 
 
@@ -205,39 +214,44 @@ def _tells_no_secret(outcome: Outcome) -> None:
     assert SECRET not in json.dumps(outcome.report)
 
 
-def _only(targets: list[Target]) -> list[str]:
-    return ["--limit", ",".join(target.name for target in targets)]
-
-
-def _failures(lab: Lab, targets: list[Target], settings: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
-    outcome = lab.play("audit", *_only(targets), **settings)
+def _failures(lab: Lab, settings: dict[str, Any]) -> dict[Key, dict[str, Any]]:
+    outcome = lab.play("audit", **settings)
     assert outcome.code == 0, outcome.output
     _tells_no_secret(outcome)
+    return _entries(outcome, "fail")
+
+
+def _entries(outcome: Outcome, status: str) -> dict[Key, dict[str, Any]]:
     return {
-        target.name: {entry["id"]: entry for entry in outcome.entries(target.name) if entry["status"] == "fail"}
-        for target in targets
+        (host, entry["id"], entry["instance"]): entry
+        for host in HOSTS
+        for entry in outcome.entries(host)
+        if entry["status"] == status
     }
 
 
-@pytest.mark.parametrize(
-    ("group", "mutation"), PAIRS, ids=[f"{mutation['name']} ({group})" for group, mutation in PAIRS]
-)
-def test_is_found_under_its_control_and_repaired(
-    trials: dict[tuple[str, str], Trial], row: Row, mutation: Mutation, group: str
-) -> None:
+def _words(found: set[Key]) -> str:
+    return "+".join(sorted(f"{control} ({instance or host})" for host, control, instance in found))
+
+
+@pytest.mark.parametrize("way", WAYS, ids=[f"{mutation['name']} ({product})" for product, mutation in WAYS])
+def test_is_found_under_its_control_and_repaired(trials: Trials, row: Row, way: Way) -> None:
+    product, mutation = way
     control = mutation["breaks"]
-    trial = trials[group, mutation["name"]]
-    must = expected(mutation)
+    trial = trials[product, mutation["name"]]
+    must = expected(way)
     repaired = mutation.get("repaired", True)
     right = must <= set(trial.found) and not trial.stray | trial.left and (not repaired or must <= trial.fixed)
     outcome = "repaired" if repaired and must <= trial.fixed else "reported" if not repaired else "NOT repaired"
-    found = f"{'+'.join(sorted({*trial.found, *trial.stray}))} {outcome}"
-    row(f"{control} {mutation['name']} ({group})", "+".join(sorted(must)), found, right)
+    found = f"{_words({*trial.found, *trial.stray})} {outcome}"
+    row(f"{control} {mutation['name']} ({product}, {BROKEN[product]})", _words(must), found, right)
     assert must <= set(trial.found), {key: entry["reason"] for key, entry in trial.found.items()}
     assert trial.stray == set()
-    assert touched(mutation) - {control} <= set(load_catalogue()[control].implies)
-    entry = trial.found[control]
-    assert mutation.get("words", "").format(**trial.values) in entry["reason"] + json.dumps(entry["evidence"])
+    assert {other for _host, other, _instance in touched(way)} - {control} <= set(load_catalogue()[control].implies)
+    words = mutation.get("words", "").format(**trial.values)
+    for key in keys(way, "breaks"):
+        entry = trial.found[key]
+        assert words in entry["reason"] + json.dumps(entry["evidence"])
     if repaired:
         assert must <= trial.fixed
     assert trial.left == set()

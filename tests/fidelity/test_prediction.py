@@ -16,15 +16,13 @@ from .lab import UNSAID, Lab, Outcome, differing
 
 HOSTS = {
     "jira12": "jira:bookworm",
-    "jira13": "jira:trixie",
     "confluence12": "confluence:bookworm",
-    "bitbucket12": "bitbucket:bookworm",
     "bitbucket13": "bitbucket:trixie",
     "bamboo12": "bamboo:bookworm",
     "crowd12": "crowd:bookworm",
     "two12": "two:bookworm",
 }
-"""Hosts and their images: every product on Debian 12 with what belongs to it, two on Debian 13, two on one host."""
+"""Hosts and their images: every product with what belongs to it, one of them on Debian 13, and two on one host."""
 EMPTY = "bare"
 AGAIN = "two12"
 """Host that is audited once more."""
