@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import settings_table
@@ -19,9 +21,12 @@ from ansible_collections.atlassian_dc.hardening.plugins.modules.product_accounts
 from ansible_collections.atlassian_dc.hardening.plugins.modules.product_apps_info import describe
 from ansible_collections.atlassian_dc.hardening.plugins.modules.product_settings import ProductSettings
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._settings_data import settings_data
-from unit.doubles.instances import STATUS, Client, Instance
+from doubles.common import double
+from unit.doubles.instances import DOUBLES, STATUS, Client, Instance
 
 DATA = settings_data()
+TOKEN = double.settings_for(DOUBLES["jira"].folder, "unhardened", [])["admin_token"]
+PEOPLE, TEAMS, TOKENS, ADMINISTRATORS = 30_000, 400, 20_000, 3_000
 SWITCHES = ("basic_auth", "rate_limit", "signup")
 WRITTEN = settings_table.resolved(
     "write", **{f"atlassian_dc_product_settings_enforce_{name}": True for name in SWITCHES}
@@ -62,12 +67,12 @@ def described(instance: Instance, client: Client) -> dict[str, Any]:
     }
 
 
-def audit(instances: Sequence[dict[str, Any]], token: str, check_mode: bool = True) -> Audit:
+def audit(instances: Sequence[dict[str, Any]], check_mode: bool = True) -> Audit:
     """Ask doubles as the role does, and for their apps."""
     params = {
         **ROLE,
         "instances": list(instances),
-        "credentials": [{"name": instance["name"], "token": token} for instance in instances],
+        "credentials": [{"name": instance["name"], "token": TOKEN} for instance in instances],
         "products": DATA,
         "timeout": 30,
     }
@@ -91,8 +96,35 @@ def audit(instances: Sequence[dict[str, Any]], token: str, check_mode: bool = Tr
                 "evidence": other["evidence"] + finding["evidence"],
             }
         found[key] = finding
-    assert token not in json.dumps(list(found.values()))
+    assert TOKEN not in json.dumps(list(found.values()))
     return Audit(found, {each[0].name: sum(one.requests for one in each) for each in zip(*asked, strict=True)})
+
+
+@contextmanager
+def large_instances(folder: Path, classes: Path) -> Iterator[list[dict[str, Any]]]:
+    """Run one large instance of each product; yield what discovery tells of them."""
+    with ExitStack() as stack:
+        found = []
+        for product in DOUBLES:
+            # The release that tells most.
+            version = ["version=10.2.7"] if product == "confluence" else []
+            (folder / product).mkdir()
+            instance = Instance(folder / product, classes, product, f"people={PEOPLE}", f"teams={TEAMS}", *version)
+            enlarge(instance)
+            found.append(described(instance, stack.enter_context(instance.serving("-Xmx512m"))))
+        yield found
+
+
+def enlarge(instance: Instance) -> None:
+    """Give an instance many tokens, and an administrators' group into which somebody has put half a company."""
+    tokens = instance.kept("tokens")
+    more = [{**tokens[0], "id": 100 + number, "rawToken": f"none-{number}"} for number in range(TOKENS)]
+    instance.keep("tokens", [*tokens, *more])
+    group = next(row["name"] for row in instance.kept("groups") if row["grants"] == "sysadmin")
+    users = instance.kept("users")
+    for user in users[-ADMINISTRATORS:]:
+        user["groups"].append(group)
+    instance.keep("users", users)
 
 
 def products(params: dict[str, Any]) -> list[Product]:

@@ -7,51 +7,28 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles.common import double
-from unit.doubles.asked import Audit, audit, described
-from unit.doubles.instances import DOUBLES, Instance
+from unit.doubles.asked import Audit, audit, large_instances
+from unit.doubles.instances import DOUBLES
 
-TOKEN = double.settings_for(DOUBLES["jira"].folder, "unhardened", [])["admin_token"]
-PEOPLE, TEAMS, TOKENS, ADMINISTRATORS = 30_000, 400, 20_000, 3_000
 MEMORY = 32 * 1024**2
 """Most that all of them take: far less than the lists have."""
 
 
-def enlarge(instance: Instance) -> None:
-    """Give an instance many tokens, and an administrators' group into which somebody has put half a company."""
-    tokens = instance.kept("tokens")
-    more = [{**tokens[0], "id": 100 + number, "rawToken": f"none-{number}"} for number in range(TOKENS)]
-    instance.keep("tokens", [*tokens, *more])
-    group = next(row["name"] for row in instance.kept("groups") if row["grants"] == "sysadmin")
-    users = instance.kept("users")
-    for user in users[-ADMINISTRATORS:]:
-        user["groups"].append(group)
-    instance.keep("users", users)
-
-
 @pytest.fixture(scope="module")
 def large(classes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, Any]]]:
-    with ExitStack() as stack:
-        found = []
-        for product in DOUBLES:
-            version = ["version=10.2.7"] if product == "confluence" else []
-            folder = tmp_path_factory.mktemp(product)
-            instance = Instance(folder, classes, product, f"people={PEOPLE}", f"teams={TEAMS}", *version)
-            enlarge(instance)
-            found.append(described(instance, stack.enter_context(instance.serving("-Xmx512m"))))
-        yield found
+    with large_instances(tmp_path_factory.mktemp("large"), classes) as instances:
+        yield instances
 
 
 @pytest.fixture(scope="module")
 def found(large: list[dict[str, Any]]) -> Audit:
     tracemalloc.start()
     try:
-        result = audit(large, TOKEN)
+        result = audit(large)
         assert tracemalloc.get_traced_memory()[1] < MEMORY
     finally:
         tracemalloc.stop()
