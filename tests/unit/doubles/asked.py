@@ -79,7 +79,7 @@ def audit(instances: Sequence[dict[str, Any]], check_mode: bool = True) -> Audit
     settings = Findings(params, product_settings.CONTROLS, check_mode)
     accounts = Findings(params, product_accounts_info.CONTROLS, True)
     asked = [products(params) for _module in range(3)]
-    ProductSettings(params, settings, Changes(check_mode), asked[0]).run()
+    ProductSettings(params, settings, Changes(check_mode), asked[0], no_program).run()
     AccountsReader(params, accounts, asked[1]).run()
     side_by_side(describe, asked[2])
     found: dict[tuple[str, str], dict[str, Any]] = {}
