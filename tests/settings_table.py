@@ -68,6 +68,14 @@ def place_words(place: dict[str, Any]) -> str:
     return words + (f" ({' '.join(limits)})" if limits and place["kind"] != "version" else "")
 
 
+def writable(entry: dict[str, Any]) -> str:
+    """Return how a setting is written, or who does it."""
+    how = entry.get("write")
+    if how is None:
+        return str(entry.get("page", "by hand"))
+    return f"`{how['path']}`, by a restart" if "argument" in how else f"REST `{how['path']}`"
+
+
 def row(
     product: str, entry: dict[str, Any], raw: dict[str, Any], sources: dict[str, Any], rules: dict[str, Any]
 ) -> str:
@@ -90,7 +98,7 @@ def row(
         " ".join(limits) or "all",
         entry["control"],
         ", ".join(dict.fromkeys(map(place_words, entry["read"]))),
-        f"REST `{entry['write']['path']}`" if "write" in entry else entry.get("page", "by hand"),
+        writable(entry),
         shown(entry["default"]) if "default" in entry else "",
         Rule.of(name, rules[name]).words if name in rules else "",
         ", ".join(links),

@@ -30,9 +30,6 @@ AGENT = "atlassian_dc.hardening"
 MAX_BYTES = 8 * 1024 * 1024
 """Longest answer that is read."""
 
-MAX_PAGES = 1000
-"""Most pages of one list: more than any list of 30,000 accounts has."""
-
 ATTEMPTS = 4
 """How often a request is made that the product asks to make later."""
 
@@ -57,7 +54,7 @@ ADVICE = {
     "redirect": "declare the url it leads to in atlassian_dc_instances, if that is the product",
     "not_json": "check that the url of the instance leads to the product and not to a proxy's page",
     "too_large": "it was not read to its end",
-    "paging": "the list was not read to its end",
+    "paging": "what comes after them was not looked at",
     "timeout": "check whether the product answers at all",
     "tls": "give the certificate of its authority as atlassian_dc_product_settings_ca_file, or the name it has as url",
     "unreachable": "check that it runs, and its port",
@@ -291,6 +288,24 @@ class PageForm:
         return start + (1 if self.counts == "pages" else count)
 
 
+class Allowance:
+    """How many pages may still be asked for, of all the lists that share it.
+
+    Args:
+        pages: how many.
+
+    """
+
+    def __init__(self, pages: int) -> None:
+        self.pages = pages
+        self._left = pages
+
+    def take(self) -> bool:
+        """Take one page; whether there was one left."""
+        self._left -= 1
+        return self._left >= 0
+
+
 # ---- how it is sent ------------------------------------------------------------------------------------------------
 
 
@@ -476,29 +491,35 @@ class RestClient:
         return self._json("POST", path, None, body)
 
     def pages(
-        self, path: str, form: PageForm, query: Mapping[str, Any] | None = None, post: bool = False
+        self,
+        path: str,
+        form: PageForm,
+        allowance: Allowance,
+        query: Mapping[str, Any] | None = None,
+        post: bool = False,
     ) -> Iterator[Any]:
         """Yield the items of a list, page after page.
 
         Args:
             path: below the context path.
             form: how it is split.
+            allowance: how many pages may be asked for.
             query: parameters beside those of the page.
             post: the parameters are sent as a body.
 
         Raises:
-            RestError: a page did not come, or they do not end.
+            RestError: a page did not come, or there are more than may be asked for.
 
         """
         start: int | None = 0
-        for _page in range(MAX_PAGES):
+        while allowance.take():
             asked = {**(query or {}), **form.query(start or 0)}
             body = self.post(path, asked) if post else self._json("GET", path, asked)
             yield from form.items_of(body, self.url + path)
             start = form.after(body, start or 0)
             if start is None:
                 return
-        raise RestError("paging", f"{self.url + path} has more than {MAX_PAGES} pages")
+        raise RestError("paging", f"{self.url + path} goes on after the {allowance.pages} pages that are asked for")
 
     def state(self) -> str | None:
         """Return what the status page tells, None where it tells nothing. No login is sent."""

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: product_accounts_info
-short_description: Tell who administers Data Center products and which tokens never end
+short_description: Tell who administers Data Center products, who uses them no more, and which tokens never end
 version_added: 0.5.0
 description:
   - Returns the administrators of each given instance with the route by which they are, and the personal access tokens
-    that have no end or live too long, where an administrator may see those of others.
+    that have no end or live too long, where an administrator may see those of others; and the accounts nobody uses,
+    where the product tells when they were used last.
+  - Members of groups in these groups count, where a source says how to ask for them.
+  - An instance is asked for 180 pages of lists at most. Of a list that goes on after that, nothing passes.
   - Judges from that whether they are few, have names of their own and are the declared ones.
   - Only reads.
 options:
@@ -37,6 +40,10 @@ options:
     default: [admin, administrator, root, sysadmin, test, "*-admin", "admin-*"]
   token_days:
     description: Days for which a personal access token may be valid.
+    type: int
+    default: 90
+  idle_days:
+    description: Days after which an account that nobody has logged in with should be off.
     type: int
     default: 90
 extends_documentation_fragment:
@@ -73,11 +80,14 @@ accounts:
       administrators: [{name: alice, active: true, groups: [jira-administrators]}]
       complete: false
       tokens: 31
+      accounts: 412
+      idle: [{name: dora, last: never}]
       long_tokens: [{name: nightly, owner: robot, created: "2024-01-02", expires: never, used: ""}]
       problems: []
   contains:
     administrators:
-      description: Accounts that administer it, C(name), C(active) and the C(groups) that make them administrators.
+      description:
+        - Accounts that administer it, C(name), C(active) and the C(groups) that make them administrators. At most 1000.
       type: list
       elements: dict
     complete:
@@ -88,6 +98,14 @@ accounts:
       type: int
     long_tokens:
       description: Those without an end, or valid for longer than O(token_days) from now on. At most 1000.
+      type: list
+      elements: dict
+    accounts:
+      description: How many active accounts there are; null where nobody can tell when they were used last.
+      type: int
+    idle:
+      description:
+        - Those of them that nobody has used for O(idle_days), and the day on which they were used last. At most 1000.
       type: list
       elements: dict
     problems:
@@ -116,18 +134,19 @@ import datetime
 import fnmatch
 import time
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import (
     CONTROL_ARGUMENTS,
+    Evidence,
     Findings,
     evidence,
     plural,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rest import PageForm, RestError
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rest import Allowance, PageForm, RestError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_places import (
     CONNECTION_ARGUMENTS,
     Product,
@@ -135,6 +154,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_p
     products_of,
     side_by_side,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_values import concerns
 
 FEW = "DC-ADM-03"
 OWN_NAMES = "DC-ADM-04"
@@ -145,9 +165,22 @@ PASSWORDS = "DC-AUT-10"
 CONTROLS = (FEW, OWN_NAMES, DECLARED, TOKENS, IDLE, PASSWORDS)
 
 MAX_LISTED = 1000
+"""Most administrators, tokens or accounts that are kept: whoever has more has a finding already."""
 MAX_NAME = 200
+DAY = 86400
+ADMINISTRATOR_PAGES, TOKEN_PAGES, LOGIN_PAGES = 50, 70, 60
+"""Most pages that are asked for: with what the settings take, an instance is asked less than 200 times in all."""
+MOMENTS = 10**14
+"""Milliseconds since 1970 that a time has at most; what is beyond is none."""
 NEVER = "9999"
 """What the end of a token without one begins with."""
+
+UNSOURCED = {
+    TOKENS: "no source tells how to ask it for the tokens of others",
+    IDLE: "no source tells how to ask it when accounts were used last; see the directory they come from",
+    PASSWORDS: "who used a password over REST no source tells how to ask; see the access log of the product",
+}
+"""Why a control cannot be judged on products of which nothing is known."""
 
 GROUPS_VARIABLE = "atlassian_dc_product_settings_admin_groups"
 ADMINISTRATORS_VARIABLE = "atlassian_dc_product_settings_administrators"
@@ -161,9 +194,27 @@ class Accounts:
     complete: bool = False
     tokens: int | None = None
     long_tokens: list[dict[str, str]] = field(default_factory=list)
+    idle: list[dict[str, str]] = field(default_factory=list)
+    logins: int | None = None
+    """How many active accounts there are, as far as they were read."""
     unknown_groups: str = ""
     """Why its administrators are not known."""
     unknown_tokens: str = ""
+    unknown_logins: str = ""
+    cut: dict[str, str] = field(default_factory=dict)
+    """By control, why a list was not read to its end."""
+
+    def add(self, name: str, active: bool, route: str) -> None:
+        """Add an administrator, or another route by which somebody is one.
+
+        Raises:
+            RestError: there are too many.
+
+        """
+        if name not in self.administrators and len(self.administrators) >= MAX_LISTED:
+            raise RestError("paging", f"more than {MAX_LISTED} accounts administer it")
+        account = self.administrators.setdefault(name, {"name": name, "active": active, "groups": []})
+        account["groups"].append(route)
 
     @property
     def active(self) -> list[str]:
@@ -173,17 +224,32 @@ class Accounts:
     def told(self) -> dict[str, Any]:
         """Return it as the module returns it."""
         return {
-            "administrators": [self.administrators[name] for name in sorted(self.administrators)][:MAX_LISTED],
-            "complete": self.complete,
+            "administrators": [self.administrators[name] for name in sorted(self.administrators)],
+            "complete": self.complete and FEW not in self.cut,
             "tokens": self.tokens,
-            "long_tokens": self.long_tokens[:MAX_LISTED],
-            "problems": [why for why in (self.unknown_groups, self.unknown_tokens) if why],
+            "long_tokens": self.long_tokens,
+            "accounts": self.logins,
+            "idle": self.idle,
+            "problems": list(
+                dict.fromkeys(
+                    why
+                    for why in (self.unknown_groups, self.unknown_tokens, self.unknown_logins, *self.cut.values())
+                    if why
+                )
+            ),
         }
 
 
 def text(value: Any) -> str:
     """Return what a product calls somebody, cut to what a report can hold."""
     return str(value or "")[:MAX_NAME]
+
+
+def day(seconds: float | None) -> str:
+    """Return the day of a time, as people write it."""
+    if seconds is None:
+        return "never"
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%d")
 
 
 def inner(entry: Any, keys: Iterable[str]) -> Any:
@@ -199,13 +265,13 @@ def moment(value: Any) -> float | None:
     if words.startswith(NEVER):
         return float("inf")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value) / 1000
+        return float(value) / 1000 if 0 <= value < MOMENTS else None
     # Python 3.9 knows neither Z nor an offset without a colon; the day is what counts.
     try:
-        day = datetime.datetime.strptime(words[:10], "%Y-%m-%d")
+        date = datetime.datetime.strptime(words[:10], "%Y-%m-%d")
     except ValueError:
         return None
-    return day.replace(tzinfo=datetime.timezone.utc).timestamp()
+    return date.replace(tzinfo=datetime.timezone.utc).timestamp()
 
 
 class AccountsReader:
@@ -248,27 +314,55 @@ class AccountsReader:
         mine = next((declared[key] for key in (product.name, product.instance.get("product")) if key in declared), None)
         holders = known.get("holders") or []
         found.complete = mine is not None or bool(holders)
+        allowance = Allowance(ADMINISTRATOR_PAGES)
         try:
             if mine is None:
-                mine = self._read_holders(product, holders, found) or known.get("admin_groups") or []
+                mine = self._read_holders(product, holders, found, allowance) or known.get("admin_groups") or []
             if mine or not found.administrators:
-                self._read_groups(product, known, mine, found)
+                self._read_groups(product, known, mine, found, allowance)
         except RestError as exc:
-            found.unknown_groups = str(exc)
-        if self.findings.judges(TOKENS):
-            try:
-                self._read_tokens(product, known.get("tokens"), found)
-            except RestError as exc:
-                found.unknown_tokens = str(exc)
+            if exc.kind == "paging":
+                found.cut.update(dict.fromkeys((FEW, OWN_NAMES, DECLARED), str(exc)))
+            else:
+                found.unknown_groups = str(exc)
+        found.unknown_tokens = self._reading(TOKENS, self._read_tokens, product, known.get("tokens"), found)
+        found.unknown_logins = self._reading(IDLE, self._read_logins, product, known.get("logins"), found)
         product.close()
         return found
 
+    def _reading(
+        self,
+        control: str,
+        read: Callable[[Product, Any, Accounts], None],
+        product: Product,
+        known: Mapping[str, Any] | None,
+        found: Accounts,
+    ) -> str:
+        """Read a list for a control, if it was selected; return why it is not known, "" where it is."""
+        if not self.findings.judges(control):
+            return ""
+        if not known:
+            return UNSOURCED[control]
+        if "unknown" in known:
+            return f"{known['unknown']}; {known['consequence']}"
+        if concerns(known, product.version) is not True:
+            return f"version {product.version or 'unknown'} does not tell"
+        try:
+            read(product, known, found)
+        except RestError as exc:
+            if exc.kind != "paging":
+                return str(exc)
+            found.cut[control] = str(exc)
+        return ""
+
     @staticmethod
-    def _read_holders(product: Product, holders: Iterable[Mapping[str, Any]], found: Accounts) -> list[str]:
+    def _read_holders(
+        product: Product, holders: Iterable[Mapping[str, Any]], found: Accounts, allowance: Allowance
+    ) -> list[str]:
         """Read who holds the right to administer it; return the groups that do."""
         groups = []
         for known in holders:
-            for entry in product.client.pages(known["path"], PageForm.of(known["list"])):
+            for entry in product.client.pages(known["path"], PageForm.of(known["list"]), allowance):
                 if inner(entry, [known["permission"]]) not in known["of"]:
                     continue
                 name = text(inner(entry, known["name"]))
@@ -277,43 +371,79 @@ class AccountsReader:
                 if known["kind"] == "groups":
                     groups.append(name)
                 else:
-                    active = inner(entry, known.get("active") or ()) is not False
-                    account = {"name": name, "active": active, "groups": ["the account itself"]}
-                    found.administrators.setdefault(name, account)
+                    found.add(name, inner(entry, known.get("active") or ()) is not False, "the account itself")
         return groups
 
-    def _read_groups(self, product: Product, known: Mapping[str, Any], groups: Iterable[str], found: Accounts) -> None:
-        members = known.get("members")
+    def _read_groups(
+        self,
+        product: Product,
+        known: Mapping[str, Any],
+        groups: Iterable[str],
+        found: Accounts,
+        allowance: Allowance,
+    ) -> None:
+        """Read who is in groups, and in groups that are in them."""
+        members, subgroups = known.get("members"), known.get("subgroups") or {}
         if not members or not groups:
             found.unknown_groups = "no source tells how to ask it for its administrators"
             return
-        form = PageForm.of(members["list"])
-        for group in groups:
-            path = members["path"].replace("{group}", urllib.parse.quote(str(group), safe=""))
-            query = dict(members.get("query") or {})
-            if members.get("parameter"):
-                query[members["parameter"]] = group
-            for entry in product.client.pages(path, form, query):
+        if not concerns(subgroups, product.version):
+            subgroups = {}
+        routes = {str(group): str(group) for group in groups}
+        waiting = list(routes)
+        while waiting:
+            group = waiting.pop(0)
+            for entry in self._listed(product, members, group, allowance):
                 name = text(inner(entry, [members["name"]]))
                 if not name:
                     raise RestError("not_json", f"a member of {group} has no name")
                 active = inner(entry, [members["active"]]) is not False if members.get("active") else True
-                account = found.administrators.setdefault(name, {"name": name, "active": active, "groups": []})
-                account["groups"].append(str(group))
+                found.add(name, active, routes[group])
+            for entry in self._listed(product, subgroups, group, allowance) if subgroups else ():
+                name = text(inner(entry, [subgroups["name"]]))
+                if not name:
+                    raise RestError("not_json", f"a group in {group} has no name")
+                if name not in routes:
+                    routes[name] = f"{name} in {routes[group]}"
+                    waiting.append(name)
 
-    def _read_tokens(self, product: Product, known: Mapping[str, Any] | None, found: Accounts) -> None:
-        if not known:
-            found.unknown_tokens = "no source tells how to ask it for the tokens of others"
-            return
-        form = PageForm.of(known["list"])
-        count = 0
-        for entry in product.client.pages(known["path"], form, known.get("query"), post=known.get("method") == "POST"):
-            count += 1
+    @staticmethod
+    def _listed(product: Product, known: Mapping[str, Any], group: str, allowance: Allowance) -> Iterator[Any]:
+        """Yield the entries of a list that a group has."""
+        path = known["path"].replace("{group}", urllib.parse.quote(group, safe=""))
+        query = dict(known.get("query") or {})
+        if known.get("parameter"):
+            query[known["parameter"]] = group
+        return product.client.pages(path, PageForm.of(known["list"]), allowance, query)
+
+    def _read_tokens(self, product: Product, known: Mapping[str, Any], found: Accounts) -> None:
+        form, allowance, post = PageForm.of(known["list"]), Allowance(TOKEN_PAGES), known.get("method") == "POST"
+        found.tokens = 0
+        for entry in product.client.pages(known["path"], form, allowance, known.get("query"), post):
+            found.tokens += 1
             end = moment(inner(entry, known["expires"]))
-            long = end is None or end > self.now() + self.params["token_days"] * 86400
+            long = end is None or end > self.now() + self.params["token_days"] * DAY
             if long and len(found.long_tokens) < MAX_LISTED:
                 found.long_tokens.append(self._token(entry, known, end))
-        found.tokens = count
+
+    def _read_logins(self, product: Product, known: Mapping[str, Any], found: Accounts) -> None:
+        form, allowance = PageForm.of(known["list"]), Allowance(LOGIN_PAGES)
+        found.logins, told = 0, False
+        for entry in product.client.pages(known["path"], form, allowance, known.get("query")):
+            if inner(entry, known.get("active") or ()) is False:
+                continue
+            found.logins += 1
+            name, said = text(inner(entry, known["name"])), inner(entry, known["last"])
+            last = moment(said)
+            if not name or (last is None and said is not None):
+                raise RestError("not_json", "it says in another form than expected when somebody has logged in last")
+            told = told or last is not None
+            idle = last is None or last < self.now() - self.params["idle_days"] * DAY
+            if idle and len(found.idle) < MAX_LISTED:
+                found.idle.append({"name": name, "last": day(last)})
+        if found.logins and not told:
+            found.idle = []
+            raise RestError("missing", "it says of nobody when the account was used last")
 
     @staticmethod
     def _token(entry: Any, known: Mapping[str, Any], end: float | None) -> dict[str, str]:
@@ -345,13 +475,9 @@ class AccountsReader:
                 self._judge_control(control, product.name, self.found[product.name])
 
     def _judge_control(self, control: str, name: str, found: Accounts) -> None:
-        add, judge = self.findings.add, self.findings.judge
-        if control == IDLE:
-            why = "when accounts were used last is not read by this version; see the directory they come from"
-            return add(control, name, "not_checked", why)
+        add = self.findings.add
         if control == PASSWORDS:
-            why = "who used a password over REST is not read by this version; see the security log of the product"
-            return add(control, name, "not_checked", why)
+            return add(control, name, "not_checked", UNSOURCED[PASSWORDS])
         if control == TOKENS:
             if found.unknown_tokens:
                 return add(control, name, "not_checked", f"tokens that there are: {found.unknown_tokens}")
@@ -360,10 +486,24 @@ class AccountsReader:
                 evidence(f"token {item['name']} of {item['owner']}", limit, item["expires"])
                 for item in found.long_tokens
             ]
-            return judge(control, name, proof, f"{plural(len(proof), 'token')} valid for longer than {limit}")
+            reason = f"{plural(len(proof), 'token')} valid for longer than {limit}"
+            return self._judge_list(control, name, proof, reason, found)
+        if control == IDLE:
+            if found.unknown_logins:
+                return add(control, name, "not_checked", f"accounts nobody uses: {found.unknown_logins}")
+            limit = f"used within {self.params['idle_days']} days, or off"
+            proof = [evidence(f"account {item['name']}", limit, item["last"]) for item in found.idle]
+            return self._judge_list(control, name, proof, f"{plural(len(proof), 'account')} nobody uses", found)
         if found.unknown_groups:
             return add(control, name, "not_checked", f"administrators: {found.unknown_groups}")
         return self._judge_administrators(control, name, found)
+
+    def _judge_list(self, control: str, name: str, proof: list[Evidence], reason: str, found: Accounts) -> None:
+        """Judge what was read of a list; what was not read is no pass."""
+        cut = found.cut.get(control)
+        if proof or not cut:
+            return self.findings.judge(control, name, proof, f"{reason}; {cut}" if cut else reason)
+        return self.findings.add(control, name, "not_checked", f"nothing is wrong with what was read; {cut}")
 
     def _judge_administrators(self, control: str, name: str, found: Accounts) -> None:
         add, active = self.findings.add, found.active
@@ -378,7 +518,8 @@ class AccountsReader:
             proof = [
                 evidence(f"administrator by {groups[account]}", "a declared account", account) for account in beyond
             ]
-            return self.findings.judge(control, name, proof, f"{plural(len(beyond), 'account')} nobody has declared")
+            reason = f"{plural(len(beyond), 'account')} nobody has declared"
+            return self._judge_list(control, name, proof, reason, found)
         if control == OWN_NAMES:
             patterns = self.params["guessable_names"]
             bad = [item for item in active if any(fnmatch.fnmatchcase(item.lower(), pattern) for pattern in patterns)]
@@ -391,8 +532,8 @@ class AccountsReader:
             ]
             proof = proof if len(active) > most else []
             reason = f"{plural(len(active), 'account')} can administer it, more than {most}"
-        if proof or found.complete:
-            return self.findings.judge(control, name, proof, reason)
+        if proof or found.complete or control in found.cut:
+            return self._judge_list(control, name, proof, reason, found)
         why = f"nothing is wrong with the members of {', '.join(sorted(set(groups.values()))) or 'its own groups'}"
         return add(control, name, "not_checked", f"{why}; whether other groups administer it, say in {GROUPS_VARIABLE}")
 
@@ -411,6 +552,7 @@ def main() -> None:
                 "default": ["admin", "administrator", "root", "sysadmin", "test", "*-admin", "admin-*"],
             },
             "token_days": {"type": "int", "default": 90, "no_log": False},
+            "idle_days": {"type": "int", "default": 90},
             **CONTROL_ARGUMENTS,
         },
         supports_check_mode=True,

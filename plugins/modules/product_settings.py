@@ -15,6 +15,8 @@ description:
   - Changes only settings that O(write) names and that the product can be told over REST, one by one, and reads them
     again. Of others the findings name the place, and where it is known the page and the field for a person.
   - A setting that an argument of the JVM or a file decides is not written over REST. It would change nothing.
+  - What only an argument of the JVM sets is written into a block at the end of the product's start script. The
+    rest of the script stays. It takes effect with a restart, which this module does not make.
   - Without credentials, arguments and files are judged all the same. What only the product can tell is C(not_checked).
 options:
   wanted:
@@ -68,6 +70,12 @@ dc_changes:
   returned: always
   type: list
   elements: dict
+restart_pending:
+  description: Names of instances for which something is written that takes effect with a restart.
+  returned: always
+  type: list
+  elements: str
+  sample: [jira]
 rejected:
   description: Names of the instances that have refused every login.
   returned: always
@@ -83,15 +91,22 @@ requests:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import (
     CONTROL_ARGUMENTS,
+    PENDING_RESTART,
     Evidence,
     Findings,
     evidence,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._move import (
+    UNIT_PROPERTIES,
+    can_be_restarted,
+    full_file_systems,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS, Recorder
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rest import RestError
@@ -108,6 +123,13 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_v
     Rule,
     RuleError,
     shown,
+    written,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._start_file import write_properties
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import (
+    RunCommand,
+    read_process,
+    show_units,
 )
 
 CONTROLS = (
@@ -132,6 +154,9 @@ CONTROLS = (
 OWN_PLACES = ("rest", "default")
 """Kinds of places that mean that the product itself decides, and can be told otherwise."""
 
+ARGUMENT_PLACES = ("jvm_property", "default")
+"""The same where an argument of the JVM is written."""
+
 
 @dataclass
 class Judged:
@@ -144,6 +169,10 @@ class Judged:
     left: int = 0
     """How many of those that are wrong were not put right."""
     seen: int = 0
+    arguments: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
+    """Settings that are to be written as arguments of the JVM, and their values."""
+    waiting: bool = False
+    """Whether the next start of the product has what the running one has not."""
 
 
 class ProductSettings:
@@ -154,16 +183,29 @@ class ProductSettings:
         findings: where to put what was found.
         changes: through which to change things.
         products: the instances.
+        run_command: to ask the system's tools.
+        root: folder that stands for ``/``; anything but ``/`` only in tests.
 
     Raises:
         RuleError: what is wanted makes no sense.
 
     """
 
-    def __init__(self, params: dict[str, Any], findings: Findings, changes: Changes, products: list[Product]) -> None:
+    def __init__(
+        self,
+        params: dict[str, Any],
+        findings: Findings,
+        changes: Changes,
+        products: list[Product],
+        run_command: RunCommand,
+        root: str = "/",
+    ) -> None:
         self.findings = findings
         self.changes = changes
         self.products = products
+        self.run_command = run_command
+        self.root = root
+        self.restart_pending: list[str] = []
         self.rules = {name: Rule.of(name, wanted) for name, wanted in (params.get("wanted") or {}).items()}
         self.may_write = set(params.get("write") or ())
 
@@ -212,9 +254,12 @@ class ProductSettings:
         judged = Judged()
         for entry, readings in found:
             self._judge_setting(product, entry, readings, judged)
+        altered = self._write_arguments(product, judged)
         add = self.findings.add
         unknown = "; ".join(f"{', '.join(dict.fromkeys(titles))}: {why}" for why, titles in judged.unknown.items())
-        if not judged.seen:
+        if judged.waiting:
+            self._judge_waiting(product, control, judged, unknown, altered)
+        elif not judged.seen:
             add(control, product.name, "not_checked", "nothing is said of what is wanted of it")
         elif not judged.drift:
             add(control, product.name, "not_checked" if unknown else "pass", unknown)
@@ -246,6 +291,9 @@ class ProductSettings:
         judged.drift += drift
         told = ", ".join(dict.fromkeys(piece["actual"] for piece in drift))
         reason = f"{entry['title']}: {told}, wanted {rule.words}"
+        if "argument" in (entry.get("write") or {}):
+            self._judge_argument(product, entry, readings, judged, f"{reason}{page}")
+            return
         value = rule.nearest(readings[0].value)
         if self._may_write(product, entry, readings) and value is not None:
             refused = self._write(product, entry, readings[0].value, value, rule)
@@ -259,6 +307,74 @@ class ProductSettings:
         places = [reading.where for reading in readings if reading.kind not in OWN_PLACES]
         decides = f"; decided by {', '.join(places)}" if places else ""
         judged.reasons.append(f"{reason}{decides}{page}")
+
+    # -- arguments of the JVM ------------------------------------------------------------------------------------------
+
+    def _judge_argument(
+        self, product: Product, entry: Mapping[str, Any], readings: list[Reading], judged: Judged, reason: str
+    ) -> None:
+        """Plan to write a setting as an argument of the JVM, where the next start has it wrong."""
+        judged.reasons.append(reason)
+        rule, following = self.rules[entry["name"]], readings[-1]
+        if following.known and not rule.broken("", following.value, ""):
+            judged.waiting = True
+        elif (
+            entry["name"] in self.may_write
+            and self.findings.enforces(entry["control"])
+            and following.kind in ARGUMENT_PLACES
+            and product.instance.get(f"{entry['write']['tree']}_dir")
+        ):
+            judged.arguments.append((entry, str(written("{text}", entry["type"], rule.nearest(following.value)))))
+        else:
+            judged.left += 1
+
+    def _write_arguments(self, product: Product, judged: Judged) -> bool:
+        """Write what was planned into the start script; return whether that was done, or would be."""
+        if not judged.arguments:
+            return False
+        how = judged.arguments[0][0]["write"]
+        path = f"{product.instance[how['tree'] + '_dir']}/{how['path']}"
+        properties = {entry["write"]["argument"]: value.lower() for entry, value in judged.arguments}
+        try:
+            write_properties(self.changes, self.run_command, path, how["variable"], properties, self.root)
+        except ChangeError as exc:
+            judged.left += len(judged.arguments)
+            judged.drift.append(evidence(path, "written", exc))
+            judged.reasons.append(f"{path} could not be written: {exc}")
+            return False
+        judged.waiting = judged.waiting or bool(product.instance.get("running"))
+        return True
+
+    def _judge_waiting(self, product: Product, control: str, judged: Judged, unknown: str, altered: bool) -> None:
+        """Judge what is right but for a restart."""
+        process = read_process(product.instance.get("pid"), self.root)
+        unit = self.units.get(product.instance.get("unit") or "", {})
+        hopeless = bool(judged.left or unknown)
+        full = [] if hopeless else full_file_systems(product.instance, self.root)
+        reason = "; ".join(judged.reasons)
+        waits = False
+        if full:
+            reason += "; the product is not restarted, because a file system it writes to is full"
+        elif not can_be_restarted(product.instance, unit, process):
+            reason += "; restart the product the way you start it, for it runs in no unit"
+        elif not hopeless:
+            waits = True
+            # Worded so that it is true before it is written, while it waits, and once the restart has been.
+            reason += "; the argument in its start script takes effect with a restart (atlassian_dc_allow_restart)"
+        reason += f". Not known: {unknown}" if unknown else ""
+        predicted = altered and self.changes.check_mode
+        pending = PENDING_RESTART if waits and not predicted else None
+        self.findings.judge(control, product.name, [*judged.drift, *full], reason, pending=pending)
+        if pending and self.findings.enforces(control) and not self.changes.check_mode:
+            self.restart_pending.append(product.name)
+
+    @cached_property
+    def units(self) -> dict[str, dict[str, str]]:
+        """What systemd says about the units of the products, by name."""
+        names = [str(product.instance["unit"]) for product in self.products if product.instance.get("unit")]
+        return show_units(self.run_command, names, UNIT_PROPERTIES)
+
+    # -- settings of the product itself --------------------------------------------------------------------------------
 
     def _may_write(self, product: Product, entry: Mapping[str, Any], readings: list[Reading]) -> bool:
         return (
@@ -317,13 +433,14 @@ def main() -> None:
     changes = Changes.of(module)
     products = products_of(module)
     try:
-        settings = ProductSettings(module.params, findings, changes, products)
+        settings = ProductSettings(module.params, findings, changes, products, module.run_command)
     except RuleError as exc:
         module.fail_json(msg=f"wanted: {exc}")
     settings.run()
     changes.exit(
         module,
         dc_findings=findings.results,
+        restart_pending=sorted(settings.restart_pending),
         **asked(products),
     )
 

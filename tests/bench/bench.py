@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures the tree walk against other ways to do it, an audit, filters; writes the tables into docs/performance.md.
+"""Measures the tree walk against other ways to do it, an audit, filters, large products; writes docs/performance.md.
 
 Nothing here passes or fails on time: machines differ. What is compared runs in turn in the same minutes on one machine.
 """
@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(CHECKOUT / "tests"))
+sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / ".collections")]
 
 from fidelity import login_lines  # noqa: E402
 from fidelity.lab import Lab  # noqa: E402
 from hosts.progress import HostsError, fail, say, step  # noqa: E402
+from unit.doubles import asked  # noqa: E402
+from unit.doubles.instances import compiled  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 PAGE = CHECKOUT / "docs" / "performance.md"
@@ -288,6 +290,33 @@ def judge_filters(lines: int) -> list[str]:
     ]
 
 
+def judge_products(rounds: int) -> list[str]:
+    """Time settings, accounts and apps of large products over REST, one by one and all at once."""
+    times: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        say(f"starting five products with {asked.PEOPLE:,} users each")
+        with asked.large_instances(Path(folder), compiled(Path(folder))) as instances:
+            groups = {instance["name"]: [instance] for instance in instances} | {"all at once": instances}
+            # What is slow the first time are the virtual machines, not the modules.
+            requests = asked.audit(instances).requests
+            for number in range(rounds):
+                with step(f"large products, round {number + 1} of {rounds}"):
+                    for name, group in groups.items():
+                        started = time.monotonic()
+                        asked.audit(group)
+                        times.setdefault(name, []).append(time.monotonic() - started)
+    requests["all at once"] = sum(requests.values())
+    return [
+        f"Settings, accounts and apps of products with {asked.PEOPLE:,} users, {asked.TEAMS} groups, {asked.TOKENS:,}"
+        f" tokens and {asked.ADMINISTRATORS:,} administrators over REST, read and judged; medians of {rounds} rounds."
+        " The stand-ins run on the same machine, and most of the time is theirs.",
+        "",
+        "| product | requests | seconds |",
+        "| --- | --: | --: |",
+        *(f"| {name} | {requests[name]} | {statistics.median(taken):.1f} |" for name, taken in times.items()),
+    ]
+
+
 def machine() -> str:
     """Say on what kind of machine this is, without naming it."""
     cores = len(os.sched_getaffinity(0))
@@ -307,7 +336,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--entries", type=int, default=200_000, help="size of the tree (default: %(default)s)")
     parser.add_argument("--lines", type=int, default=50_000, help="lines of the mixed log (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: %(default)s)")
-    parser.add_argument("--part", choices=["tree", "audit", "filters"], help="only print one part, write nothing")
+    parser.add_argument(
+        "--part", choices=["tree", "audit", "filters", "products"], help="only print one part, write nothing"
+    )
     arguments = parser.parse_args(argv)
     if os.geteuid() != 0:
         return fail("The bench changes owners and starts test hosts: run it as root.")
@@ -317,6 +348,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "tree": lambda: judge_tree(arguments.entries, arguments.rounds),
             "audit": lambda: audit(arguments.rounds),
             "filters": lambda: judge_filters(arguments.lines),
+            "products": lambda: judge_products(arguments.rounds),
         }
         for name, part in parts.items():
             if arguments.part in (None, name):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -125,8 +126,22 @@ GOOD: dict[str, Any] = {
     "sso": {"show-login-form": False, "enable-authentication-fallback": False},
     "idps": [{"id": 1, "name": "Example", "sso-type": "OIDC", "enabled": True}],
     "password-policy": ["The password must have at least 12 characters."],
+    "tokens": [
+        {
+            "id": 1,
+            "name": "audit",
+            "user": STATE["admin_user"],
+            "createdAt": "2026-10-01T08:00:00.000+0000",
+            "expiringAt": (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
+            "lastAccessedAt": None,
+            "rawToken": TOKEN,
+        }
+    ],
 }
 """What only a person can put right, done before the first round."""
+BY_ARGUMENT = ("jira", "confluence")
+"""Products that an argument of the JVM tells when tokens end."""
+GOOD_FOR = {"password-policy": ("jira",), "tokens": BY_ARGUMENT}
 CHANGE = """
 import json, sys
 path, value, where = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
@@ -153,10 +168,11 @@ class Story:
         self.lab = lab
         self.pristine = self.play("audit", atlassian_dc_credentials={})
         for table, value in GOOD.items():
-            for product in WITH_LOGINS if table != "password-policy" else ("jira",):
+            for product in GOOD_FOR.get(table, WITH_LOGINS):
                 self.change(product, table, value)
         self.check = self.play("harden", "--check")
         self.harden = self.play("harden")
+        self.restarted = self.play("harden", atlassian_dc_allow_restart=True)
         self.second = self.play("harden")
         self.clean = self.failures(self.second)
         self.rounds: list[tuple[Outcome, Outcome, Outcome]] = []
@@ -209,7 +225,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def test_no_run_fails(story: Story) -> None:
-    for outcome in (story.pristine, story.check, story.harden, story.second, *sum(story.rounds, ())):
+    for outcome in (story.pristine, story.check, story.harden, story.restarted, story.second, *sum(story.rounds, ())):
         assert outcome.code == 0, outcome.output
 
 
@@ -233,6 +249,18 @@ def test_a_second_run_changes_nothing(story: Story, row: Row) -> None:
     tasks = story.second.changed_tasks("products")
     row("settings: second run", "changed=0", f"changed={len(tasks)}", not tasks)
     assert tasks == [], story.second.changes("products")
+
+
+@pytest.mark.parametrize("product", BY_ARGUMENT)
+def test_tokens_end_once_the_product_was_restarted(story: Story, row: Row, product: str) -> None:
+    entries = [
+        next(entry for entry in run.entries("products") if (entry["instance"], entry["id"]) == (product, "DC-AUT-04"))
+        for run in (story.check, story.harden, story.restarted, story.second)
+    ]
+    statuses = [entry["status"] for entry in entries]
+    row(f"DC-AUT-04 of {product}", "fail, fail, fixed, pass", ", ".join(statuses), entries[1]["pending"] == "restart")
+    assert statuses == ["fail", "fail", "fixed", "pass"]
+    assert [entry["pending"] for entry in entries] == [None, "restart", None, None]
 
 
 @pytest.mark.parametrize(
@@ -262,7 +290,7 @@ def test_nothing_of_a_round_is_left_for_the_next(story: Story) -> None:
 
 
 def test_no_secret_stands_anywhere(story: Story) -> None:
-    runs = (story.pristine, story.check, story.harden, story.second, *sum(story.rounds, ()))
+    runs = (story.pristine, story.check, story.harden, story.restarted, story.second, *sum(story.rounds, ()))
     assert all(TOKEN not in run.output + json.dumps(run.report) + json.dumps(run.results) for run in runs)
 
 

@@ -100,7 +100,9 @@ class TestJira:
         told("jira", row, "a property it has set", "5", jira.get_property(attempts)["value"])
         assert attempts in {entry["id"] for entry in jira.get_property()}
         members = jira.get_all_users_from_group("jira-administrators", include_inactive_users=True)
-        told("jira", row, "members of a group", ["admin", "carla"], [user["name"] for user in members["values"]])
+        told(
+            "jira", row, "members of a group", ["admin", "bert", "carla"], [user["name"] for user in members["values"]]
+        )
         everybody = jira.user_find_by_user_string(username=".", limit=1000, include_inactive_users=True)
         told("jira", row, "users", 7, len(everybody))
         assert jira.get_permissions("SYSTEM_ADMIN")["permissions"]["SYSTEM_ADMIN"]["havePermission"] is True

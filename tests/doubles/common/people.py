@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 # Its members are administrators too, for it is a member of the administrators' group.
@@ -13,7 +14,7 @@ NESTED = "platform-team"
 
 def user(number: int, name: str, groups: list[str], **differences: Any) -> dict[str, Any]:
     """Return a row of the users; `number` makes its keys."""
-    row = {
+    row: dict[str, Any] = {
         "name": name,
         "key": f"JIRAUSER{10000 + number}",
         "id": f"2c9580827d4a06e8017d4a07c{number:07x}",
@@ -25,7 +26,10 @@ def user(number: int, name: str, groups: list[str], **differences: Any) -> dict[
         "grants": "",
         "groups": groups,
     }
-    return {**row, **differences}
+    row.update(differences)
+    millis = row["lastLoginMillis"]
+    when = None if millis is None else datetime.fromtimestamp(millis / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return {**row, "lastLogin": when}
 
 
 def users(admin: str, member: str, admins: str, everybody: str, more: int, teams: int) -> list[dict[str, Any]]:

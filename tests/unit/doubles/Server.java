@@ -19,7 +19,7 @@ import java.util.concurrent.Executors;
 
 /**
  * Serves the resources of an instance without a servlet container, on a port of 127.0.0.1 that it prints, until its standard
- * input ends. Arguments: the script, places NAME=PATH.
+ * input ends. Arguments: the script, places NAME=PATH; the place `status` is where the status page is.
  */
 public final class Server {
     private Server() {
@@ -33,7 +33,7 @@ public final class Server {
         Instance instance = new Instance(Files.readString(Path.of(arguments[0])), places);
         instance.start();
         HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-        server.createContext("/", exchange -> serve(instance, exchange));
+        server.createContext("/", exchange -> serve(instance, places.get("status"), exchange));
         server.setExecutor(Executors.newFixedThreadPool(4));
         server.start();
         System.out.println(server.getAddress().getPort());
@@ -41,7 +41,7 @@ public final class Server {
         System.exit(0);
     }
 
-    private static void serve(Instance instance, HttpExchange exchange) throws IOException {
+    private static void serve(Instance instance, String status, HttpExchange exchange) throws IOException {
         String body = new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
         String type = exchange.getRequestHeaders().getFirst("Content-Type");
         boolean form = type != null && type.startsWith("application/x-www-form-urlencoded");
@@ -52,7 +52,8 @@ public final class Server {
             "path", path, "uri", path, "url", "http://localhost" + path, "authentication", "basic", "agent", "", "forwarded", ""));
         Occasion occasion = instance.arrival(facts);
         String base = "http://127.0.0.1:" + exchange.getLocalAddress().getPort();
-        Rest.Answer answer = instance.rest().answer(new Rest.Request(exchange.getRequestMethod(), path, parameters,
+        Rest.Answer answer = path.equals(status) ? new Rest.Answer(200, "application/json", instance.statusAsJson())
+            : instance.rest().answer(new Rest.Request(exchange.getRequestMethod(), path, parameters,
             exchange.getRequestHeaders()::getFirst, form ? "" : body, base), occasion);
         occasion.headers().forEach(header -> exchange.getResponseHeaders().add(header.getKey(), header.getValue()));
         exchange.getResponseHeaders().add("Content-Type", answer.type() + ";charset=UTF-8");

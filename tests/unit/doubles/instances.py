@@ -29,6 +29,8 @@ from doubles.jira.build import Jira
 DOUBLES: dict[str, type[double.Double]] = {cls.name: cls for cls in (Jira, Confluence, Bitbucket, Bamboo, Crowd)}
 # Steps of a start that need nothing but the files of a double.
 STEPS = ("home", "folders", "set", "loggers", "database", "account", "patience", "login")
+# Where the status page is, which needs no login.
+STATUS = {**dict.fromkeys(DOUBLES, "/status"), "bamboo": "/rest/api/latest/status"}
 
 Attempt = tuple[str, str, str, dict[str, str]]
 
@@ -104,6 +106,7 @@ class Instance:
         script = self._without_what_needs_a_system(one.script(values))
         self.script.write_text(script.replace("[start]\n", f"[start]\nset version {one.settings['version']}\n", 1))
         webapp = getattr(one, "web_root", one.install)
+        self.product = product
         self.places = [f"install={one.install}", f"webapp={webapp}"]
         self.loggers = next(iter(webapp.rglob("log4j*")), None)
 
@@ -144,7 +147,7 @@ class Instance:
             str(self.classes),
         ]
         process = subprocess.Popen(
-            [*command, "dc.testing.driven.Server", str(self.script), *self.places],
+            [*command, "dc.testing.driven.Server", str(self.script), *self.places, f"status={STATUS[self.product]}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

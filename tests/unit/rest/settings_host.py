@@ -151,7 +151,7 @@ class SettingsHost:
         findings = Findings(params, CONTROLS, check_mode)
         changes = Changes(check_mode)
         products = [Product(instance, params, self.run_command, str(self.root)) for instance in params["instances"]]
-        settings = ProductSettings(params, findings, changes, products)
+        settings = ProductSettings(params, findings, changes, products, self.run_command, str(self.root))
         settings.run()
         found = {finding["control"]: finding for finding in findings.results}
         assert len(found) == len(findings.results)

@@ -58,6 +58,7 @@ def judge(host: SettingsHost, **more: Any) -> tuple[dict[str, dict[str, Any]], A
         "max_administrators": 3,
         "guessable_names": ["admin", "*-admin"],
         "token_days": 90,
+        "idle_days": 90,
         "admin_groups": None,
         "administrators": None,
         **more,
@@ -89,7 +90,9 @@ def test_few_administrators_with_names_of_their_own(host: SettingsHost) -> None:
         "complete": True,
         "tokens": 1,
         "long_tokens": [],
-        "problems": [],
+        "accounts": None,
+        "idle": [],
+        "problems": [found["DC-AUT-05"]["reason"].partition(": ")[2]],
     }
 
 
@@ -191,6 +194,106 @@ def test_members_by_path_and_links(tmp_path: Path, server: Scripted) -> None:
     server.on(path, first, {"results": [{"username": "bob"}], "_links": {"self": "x"}})
     _found, accounts = judge(host, admin_groups={"confluence": ["wiki admins"]})
     assert accounts.active == ["alice", "bob"]
+
+
+def test_groups_in_groups_of_releases_that_tell_them(tmp_path: Path, server: Scripted) -> None:
+    host = SettingsHost(tmp_path, server, "confluence")
+    for group, name in (("a", "alice"), ("b", "bob"), ("c%20%2F", "carol")):
+        server.on(f"GET /rest/api/group/{group}/member", {"results": [{"username": name}], "_links": {}})
+        # A circle of them ends.
+        server.on(f"GET /rest/api/group/{group}/groupmember", {"results": [{"name": "a"}], "_links": {}})
+    inner = [{"name": "b"}, {"name": "c /"}]
+    server.on("GET /rest/api/group/a/groupmember", {"results": inner, "_links": {}})
+    declared = {"admin_groups": {"confluence": ["a"]}}
+    _found, accounts = judge(host, **declared)
+    assert accounts.active == ["alice", "bob", "carol"]
+    assert accounts.administrators["carol"]["groups"] == ["c / in a"]
+    host.instance["version"] = "9.2.13"
+    _found, accounts = judge(host, **declared)
+    assert accounts.active == ["alice"]
+    host.instance["version"] = "9.4.0"
+    server.on("GET /rest/api/group/a/groupmember", {"results": [{}], "_links": {}})
+    found, _accounts = judge(host, **declared)
+    assert found[FEW]["status"] == "not_checked"
+
+
+def test_more_administrators_than_are_read(host: SettingsHost) -> None:
+    names = [f"u{number}" for number in range(1500)]
+    host.server.on(MEMBERS, page(names[:990]), page(names))
+    found, accounts = judge(host, admin_groups={"desk": ["one", "two"]}, max_administrators=2000, administrators=names)
+    assert len(accounts.active) == 1000
+    assert not accounts.told()["complete"]
+    assert {found[control]["status"] for control in (FEW, NAMES, DECLARED)} == {"not_checked"}
+    assert "more than 1000 accounts" in found[FEW]["reason"]
+    found, _accounts = judge(host, admin_groups={"desk": ["one", "two"]}, administrators=[])
+    assert {found[control]["status"] for control in (FEW, DECLARED)} == {"fail"}
+    assert "more than 1000 accounts" in found[DECLARED]["reason"]
+
+
+def test_lists_that_go_on(host: SettingsHost) -> None:
+    host.server.on(TOKENS, {"values": [token(str(n), "2027-02-01") for n in range(100)]})
+    host.server.on(MEMBERS, page(["a"], last=False))
+    found, accounts = judge(host, **COMPLETE)
+    assert len(host.server.paths()) <= 180
+    assert accounts.tokens == 7000
+    assert found[LONG]["status"] == found[FEW]["status"] == "not_checked"
+    assert "70 pages" in found[LONG]["reason"]
+
+
+IDLE = "DC-AUT-05"
+LOGINS = "GET /rest/api/admin/users/list/active"
+
+
+def last_logins(*entries: Any) -> dict[str, Any]:
+    users = [{"username": f"u{number}", **entry} for number, entry in enumerate(entries)]
+    return {"results": users, "_links": {}}
+
+
+@pytest.mark.parametrize(
+    ("entries", "status", "told"),
+    [
+        ([{"lastLogin": "2027-01-10T10:00:00.000Z"}], "pass", []),
+        ([{"lastLogin": 1_799_000_000_000}], "pass", []),
+        ([{"lastLogin": "2027-01-10"}, {}, {"lastLogin": "2026-01-31"}], "fail", ["never", "2026-01-31"]),
+        ([{}, {}], "not_checked", []),
+        ([{"lastLogin": "yesterday"}], "not_checked", []),
+        ([{"lastLogin": 10**30}], "not_checked", []),
+        ([{"lastLogin": "2027-01-10", "username": ""}], "not_checked", []),
+        ([], "pass", []),
+    ],
+)
+def test_accounts_nobody_uses(
+    tmp_path: Path, server: Scripted, entries: list[Any], status: str, told: list[str]
+) -> None:
+    host = SettingsHost(tmp_path, server, "confluence")
+    host.instance["version"] = "10.2.7"
+    server.on(LOGINS, last_logins(*entries))
+    found, accounts = judge(host)
+    assert found[IDLE]["status"] == status
+    assert [item["last"] for item in accounts.told()["idle"]] == told
+    assert "expand=lastLogin" in "".join(server.paths())
+
+
+def test_releases_that_do_not_tell_when_accounts_were_used(tmp_path: Path, server: Scripted) -> None:
+    host = SettingsHost(tmp_path, server, "confluence")
+    for version in ("10.1.9", None):
+        host.instance["version"] = version
+        found, _accounts = judge(host)
+        assert found[IDLE]["status"] == "not_checked"
+        assert "does not tell" in found[IDLE]["reason"]
+    assert "users/list" not in "".join(server.paths())
+
+
+def test_accounts_that_are_off_are_not_idle(tmp_path: Path, server: Scripted) -> None:
+    host = SettingsHost(tmp_path, server, "bitbucket")
+    users = [
+        {"name": "a", "active": True, "lastAuthenticationTimestamp": 1_799_000_000_000},
+        {"name": "b", "active": False},
+    ]
+    server.on("GET /rest/api/latest/admin/users", {"values": users, "isLastPage": True})
+    found, accounts = judge(host)
+    assert found[IDLE]["status"] == "pass"
+    assert accounts.logins == 1
 
 
 def test_who_holds_the_right_is_asked_where_the_product_tells(tmp_path: Path, server: Scripted) -> None:

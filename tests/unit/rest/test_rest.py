@@ -17,6 +17,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _res
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rest import (
     ADVICE,
     FATAL,
+    Allowance,
     Answer,
     PageForm,
     RestClient,
@@ -337,14 +338,14 @@ BARE = PageForm("values", "page", "limit", 2, counts="pages")
 def test_lists_are_read_to_their_end(server: Scripted, form: PageForm, pages: list[Any], starts: list[str]) -> None:
     server.on("GET /rest/l", *pages)
     asked, _slept = client(server)
-    assert list(asked.pages("/rest/l", form)) == [item for page in pages for item in page[form.items]]
+    assert list(asked.pages("/rest/l", form, Allowance(5))) == [item for page in pages for item in page[form.items]]
     assert [path.partition(f"{form.start}=")[2].partition("&")[0] for path in server.paths()] == starts
 
 
 def test_a_list_asked_for_with_a_body(server: Scripted) -> None:
     server.on("POST /rest/l", {"values": [1, 2]}, {"values": [3]})
     asked, _slept = client(server)
-    assert list(asked.pages("/rest/l", BARE, {"name": "\u00fc"}, post=True)) == [1, 2, 3]
+    assert list(asked.pages("/rest/l", BARE, Allowance(5), {"name": "\u00fc"}, post=True)) == [1, 2, 3]
     assert [body for _m, path, _h, body in server.asked if path == "/rest/l"][1] == (
         b'{"name": "\\u00fc", "page": 1, "limit": 2}'
     )
@@ -357,18 +358,27 @@ def test_a_page_that_is_none(server: Scripted, body: Any) -> None:
     server.on("GET /rest/l", body)
     asked, _slept = client(server)
     with pytest.raises(RestError) as caught:
-        list(asked.pages("/rest/l", STARTS))
+        list(asked.pages("/rest/l", STARTS, Allowance(20)))
     assert caught.value.kind == "not_json"
 
 
-def test_pages_without_an_end(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "MAX_PAGES", 20)
+def test_pages_without_an_end(server: Scripted) -> None:
     server.on("GET /rest/l", {"values": [1], "isLast": False})
     asked, _slept = client(server)
     with pytest.raises(RestError) as caught:
-        list(asked.pages("/rest/l", STARTS))
+        list(asked.pages("/rest/l", STARTS, Allowance(20)))
     assert caught.value.kind == "paging"
     assert len(server.paths()) == 20
+
+
+def test_lists_share_what_may_be_asked_for(server: Scripted) -> None:
+    server.on("GET /rest/l", {"values": [1], "isLast": False}, {"values": [2], "isLast": True})
+    asked, _slept = client(server)
+    allowance = Allowance(2)
+    assert list(asked.pages("/rest/l", STARTS, allowance)) == [1, 2]
+    with pytest.raises(RestError):
+        list(asked.pages("/rest/l", STARTS, allowance))
+    assert len(server.paths()) == 2
 
 
 # ---- administrator sessions ---------------------------------------------------------------------------------------

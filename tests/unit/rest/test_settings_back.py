@@ -38,7 +38,7 @@ def harden(host: SettingsHost) -> str:
     findings = Findings(host.params, CONTROLS, False)
     recorder = Recorder("run1", "product_settings", str(host.root / "state"))
     products = [Product(host.instance, host.params, host.run_command, str(host.root))]
-    ProductSettings(host.params, findings, Changes(False, recorder=recorder), products).run()
+    ProductSettings(host.params, findings, Changes(False, recorder=recorder), products, host.run_command).run()
     recorder.close()
     assert host.answers[DENYLIST] == {"actions": ["known"]}
     return recorder.folder

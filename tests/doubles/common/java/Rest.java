@@ -13,7 +13,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.regex.Matcher;
@@ -24,7 +26,7 @@ import java.util.stream.Stream;
 /** Resources that programs ask for, as section `rest` of the script has them; README.md of the doubles explains its lines. */
 public final class Rest {
     private static final Pattern OPTION = Pattern.compile("([a-z]+)=(\\S*)");
-    private static final Pattern CONDITION = Pattern.compile("([\\w-]+)(\\[\\]|[=~*!@])([\\w]*)");
+    private static final Pattern CONDITION = Pattern.compile("([\\w-]+)(\\[\\]|[=~^*!@])([\\w]*)");
     private static final List<String> KINDS_OF_FORMS =
         List.of("application/x-www-form-urlencoded", "multipart/form-data", "text/plain");
     private static final String JSON = "application/json";
@@ -364,7 +366,7 @@ public final class Rest {
                 throw new IllegalArgumentException("no such condition: " + condition);
             }
             String sent = parts.group(2).equals("@") ? call.caller().name() : call.sent(parts.group(3));
-            Predicate<Object> wanted = condition(parts.group(2), sent, call.body());
+            Predicate<Object> wanted = parts.group(2).equals("^") ? within(sent) : condition(parts.group(2), sent, call.body());
             String column = parts.group(1);
             rows = rows.filter(row -> wanted.test(row.get(column)));
         }
@@ -383,6 +385,19 @@ public final class Rest {
             default -> value -> body instanceof List<?> list
                 && list.stream().map(String::valueOf).anyMatch(String.valueOf(value)::equals);
         };
+    }
+
+    /** Whether a list has a group, or one that is in it by way of others. */
+    private Predicate<Object> within(String group) throws IOException {
+        Set<String> found = new TreeSet<>(String.CASE_INSENSITIVE_ORDER);
+        found.add(group == null ? "" : group);
+        List<Map<String, Object>> groups = database.rows("groups");
+        for (int before = 0; before < found.size();) {
+            before = found.size();
+            groups.stream().filter(row -> Callers.texts(row.get("groups")).stream().anyMatch(found::contains))
+                .forEach(row -> found.add((String) row.get("name")));
+        }
+        return list -> Callers.texts(list).stream().anyMatch(found::contains);
     }
 
     private static boolean holds(Object list, String wanted) {
@@ -406,7 +421,14 @@ public final class Rest {
 
     private String shaped(Call call, Map<String, Object> row) {
         String form = call.resource().option("as", "");
-        return form.isEmpty() ? Json.write(row) : fill(forms.get(form), call, row);
+        if (form.isEmpty()) {
+            return Json.write(row);
+        }
+        Map<String, Object> all = new HashMap<>(row);
+        String wanted = call.request().parameters().getOrDefault("expand", "");
+        all.put("expanded", Stream.of(wanted.split(",")).filter(name -> row.get(name) != null)
+            .map(name -> fill(forms.getOrDefault("expand:" + name, ""), call, row)).collect(Collectors.joining()));
+        return fill(forms.get(form), call, all);
     }
 
     private Answer listed(Call call, List<Map<String, Object>> rows) throws IOException {
