@@ -24,6 +24,7 @@ options:
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
   - atlassian_dc.hardening.controls
+  - atlassian_dc.hardening.instances
   - atlassian_dc.hardening.record
 author:
   - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
@@ -32,6 +33,7 @@ author:
 EXAMPLES = r"""
 - name: Have the clock synchronised
   atlassian_dc.hardening.clock:
+    instances: "{{ ansible_facts.atlassian_dc.instances }}"
     package: chrony
     service: chrony.service
   tags: [DC-LOG-06]
@@ -131,6 +133,10 @@ class Clock:
 
     def run(self) -> None:
         """Judge, and put right what may be."""
+        if not self.params["instances"]:
+            # Somebody else's host, which only happens to be in the inventory.
+            self.findings.add(CONTROL, None, "not_applicable", "no product was found on this host")
+            return
         if os.path.exists(os.path.join(self.root, CONTAINER.lstrip("/"))):
             reason = "a container has no clock of its own; see to that of the machine it runs on"
             self.findings.add(CONTROL, None, "not_applicable", reason)
@@ -144,7 +150,7 @@ class Clock:
             refused = self._put_right()
             if not self.changes.check_mode:
                 after = self._look(PATIENCE)
-        left = before if self.changes.check_mode else after + refused
+        left = before if self.changes.check_mode else refused + after
         shown = left or before
         reason = "; ".join(f"{piece['what']}: {piece['actual']}" for piece in shown)
         self.findings.judge(CONTROL, None, shown, reason, repaired=not left)
@@ -228,6 +234,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
+            "instances": {"type": "list", "elements": "dict", "required": True},
             "package": {"type": "str"},
             "service": {"type": "str"},
             **CONTROL_ARGUMENTS,

@@ -220,7 +220,7 @@ class LogRetention:
             if not self.changes.check_mode:
                 after = self._look(judged)
         for name, drift in before.items():
-            left = drift if self.changes.check_mode else after[name] + refused
+            left = drift if self.changes.check_mode else refused + after[name]
             shown = left or drift
             reason = "; ".join(f"{piece['what']}: {piece['actual']}" for piece in shown[:3])
             self.findings.judge(CONTROL, name, shown, reason, repaired=not left)

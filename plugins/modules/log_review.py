@@ -163,7 +163,7 @@ class LogReview:
             except ChangeError as exc:
                 refused = [evidence("a scheduled look at the logs", "set up", exc)]
             if not self.changes.check_mode:
-                left = self.timer.drift() + refused
+                left = refused + self.timer.drift()
         shown = left or before
         what = "; ".join(f"{piece['what']}: {piece['actual']}" for piece in shown[:3])
         self.findings.judge(CONTROL, None, shown, f"nothing reads the logs: {what}", repaired=not left)
@@ -195,7 +195,8 @@ def source_of(part: str) -> str:
     source = spec.loader.get_source(spec.name) if spec and spec.loader and hasattr(spec.loader, "get_source") else None
     if not source:
         raise ChangeError(f"the source of {part} was not sent to this host")
-    return str(source)
+    # Which of the two depends on what has loaded it.
+    return source.decode() if isinstance(source, bytes) else str(source)
 
 
 def launcher() -> str:
