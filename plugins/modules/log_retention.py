@@ -359,19 +359,16 @@ class LogRetention:
             plan.drift.append(evidence(path, "opened to append by the product", obstacle))
             return
         account, group = self._account(instance, folder)
-        if not self._belongs(path, account):
+        if self._is_somebody_elses(instance, path, account):
             plan.drift.append(evidence(path, f"owned by {account}", "is not, so it cannot be rotated as that account"))
-            return
         plan.truncated.append(Truncated(path, account, group))
 
-    def _belongs(self, path: str, account: str) -> bool:
-        """Whether a log is the account's, or yet to come."""
+    def _is_somebody_elses(self, instance: Mapping[str, Any], path: str, account: str) -> bool:
+        """Whether a log is not the account's although the product runs as it; before that its owner is to change."""
         try:
-            owner = os.lstat(self._real(path)).st_uid
-            return str(owner) == account or owner == pwd.getpwnam(account).pw_uid
-        except FileNotFoundError:
-            return True
-        except KeyError:
+            uid = pwd.getpwnam(account).pw_uid
+            return bool(instance.get("running_uid") == uid and os.lstat(self._real(path)).st_uid != uid)
+        except (FileNotFoundError, KeyError):
             return False
 
     def _not_appended(self, instance: Mapping[str, Any], path: str) -> str:

@@ -255,11 +255,17 @@ class TestOwners:
         host.write("/proc/70/fdinfo/1", "pos:\t0\nflags:\t0102001\n")
         assert run()["status"] == "fixed"
 
-    def test_a_log_of_somebody_else_is_not_rotated_as_the_account(
-        self, run: Run, host: KeptHost, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+    @pytest.mark.parametrize(("running", "status"), [(0, "fixed"), (65534, "fail")])
+    def test_a_log_of_somebody_else_is_named_once_the_product_runs_as_its_account(
+        self, run: Run, host: KeptHost, running: int, status: str
     ) -> None:
-        monkeypatch.setattr(log_retention.LogRetention, "_belongs", lambda *_arguments: False)
-        assert whats(run())["/opt/jira/logs/catalina.out"].startswith("is not")
+        result = run(
+            instances=[{**JIRA, "service_account": "nobody", "service_group": "nogroup", "running_uid": running}]
+        )
+        assert result["status"] == status
+        assert ("/opt/jira/logs/catalina.out" in whats(result)) == (status == "fail")
+        assert "su nobody nogroup" in host.read(rules.CONFIG)
 
     def test_a_log_that_grows_is_rotated_by_nobody(self, run: Run, host: KeptHost) -> None:
         host.write("/data/jira/log/atlassian-jira.log", "x" * (2 * 2**20 + 1))
