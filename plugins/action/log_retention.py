@@ -29,10 +29,14 @@ def rotation(product: str) -> dict[str, Any]:
     data = product_data(product)
     known = data.get("log_rotation") or {}
     logs = data.get("logs") or []
+    written = [source.get("written") or [] for source in data.get("failed_logins") or []]
+    configs = [(kind["tree"], file["path"]) for kinds in written for kind in kinds for file in kind.get("files") or []]
     formats = [(data.get("log_formats") or {}).get(log["format"]) or {} for log in logs if log["kind"] == "audit"]
     return {
         "logs": [{key: log[key] for key in ("kind", "tree", "path")} for log in logs],
         "owners": known.get("files"),
+        "log_configs": [{"tree": tree, "path": path} for tree, path in dict.fromkeys(configs)],
+        "generations": (known.get("log4j") or {}).get("max_files"),
         "audit_files": known.get("audit_files"),
         "audit_files_default": next((form["max_files"] for form in formats if form.get("max_files")), None),
     }

@@ -115,6 +115,13 @@ def handler_days(properties: Mapping[str, str], name: str) -> int:
     return -1
 
 
+def most_generations(text: str) -> int | None:
+    """Return how many older files of a log a configuration of Log4j keeps, the most of all its logs; None for none."""
+    found = re.findall(r"MaxBackupIndex\s*=\s*([0-9]{1,4})|\.max\s*=\s*([0-9]{1,4})|\smax=\"([0-9]{1,4})\"", text)
+    numbers = [int(number) for groups in found for number in groups if number]
+    return max(numbers) if numbers else None
+
+
 # ---- somebody's logrotate --------------------------------------------------------------------------------------------
 
 

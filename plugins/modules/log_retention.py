@@ -83,7 +83,8 @@ import os
 import pwd
 import re
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,6 +116,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._retention 
     Truncated,
     handler_days,
     journal_settings,
+    most_generations,
     owner_of,
     parse_logrotate,
     render_config,
@@ -167,6 +169,7 @@ class LogRetention:
         changes: through which to change things.
         run_command: to ask the system's tools.
         root: folder that stands for ``/``; anything but ``/`` only in tests.
+        now: tells the time in seconds since 1970.
 
     """
 
@@ -177,8 +180,10 @@ class LogRetention:
         changes: Changes,
         run_command: RunCommand,
         root: str = "/",
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.params = params
+        self.now = now
         self.findings = findings
         self.changes = changes
         self.run_command = run_command
@@ -293,6 +298,8 @@ class LogRetention:
                 self._of_audit(plan, instance, pattern, known)
             elif owner and by in ("access_valve", "file_handler"):
                 self._of_tomcat(plan, instance, pattern, owner)
+            elif log["kind"] == "security":
+                self._of_generations(plan, instance, pattern, known)
         return plan
 
     def _note(self, path: str, owner: str) -> None:
@@ -403,6 +410,37 @@ class LogRetention:
             if text is not None and re.fullmatch(r"\s*[0-9]{1,9}\s*", text):
                 return int(text)
         default = known.get("audit_files_default")
+        return None if default is None else int(default)
+
+    def _of_generations(self, plan: Plan, instance: dict[str, Any], path: str, known: Mapping[str, Any]) -> None:
+        """Judge a log that is rotated by size: once as many files are there as are kept, the oldest one tells."""
+        numbers = {
+            int(name.rpartition(".")[2]) for name in self._logs(f"{path}.*") if re.search(r"\.[0-9]{1,4}$", name)
+        }
+        limit = self._generations(instance, known)
+        if limit is None or not numbers or max(numbers) < limit or self.params["shipped"]:
+            return
+        try:
+            rotated = os.lstat(self._real(f"{path}.{max(numbers)}")).st_mtime
+        except OSError:
+            return
+        days = int((self.now() - rotated) / 86400)
+        if days < self.keep_days:
+            actual = f"{limit} older files are kept, which is {days} days now; send them to a collector, or keep more"
+            plan.drift.append(evidence(path, f"kept for {self.keep_days} days", actual))
+
+    def _generations(self, instance: dict[str, Any], known: Mapping[str, Any]) -> int | None:
+        """Return how many older files of a log the product keeps at most, None where nobody knows."""
+        for config in known.get("log_configs") or []:
+            top = instance.get(f"{config['tree']}_dir")
+            try:
+                text = text_of(self._content(os.path.join(top, config["path"]))) if top else ""
+            except (OSError, ParseError):
+                continue
+            limits = most_generations(text)
+            if limits is not None:
+                return limits
+        default = known.get("generations")
         return None if default is None else int(default)
 
     def _properties(self, path: str) -> dict[str, str]:

@@ -151,8 +151,13 @@ class LogReview:
         if not self.params["instances"]:
             self.findings.add(CONTROL, None, "not_applicable", "no product was found on this host")
             return
-        if not self.instances:
+        whole = [instance for instance in self.params["instances"] if not instance.get("part_of")]
+        if not whole:
             self.findings.add(CONTROL, None, "not_applicable", "nobody logs in to what is on this host")
+            return
+        if not self.instances:
+            names = ", ".join(str(instance["name"]) for instance in whole)
+            self.findings.add(CONTROL, None, "not_checked", f"how the logs of {names} look is not known")
             return
         before = self.timer.drift()
         left = before

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,18 @@ class TestWhatIsRead:
         )
         assert rules.journal_settings(text) == {"Storage": ("volatile", "/etc/systemd/journald.conf.d/a.conf")}
         assert rules.journal_settings(text, "/etc/systemd/journald.conf.d/a.conf")["Storage"][0] == "auto"
+
+    @pytest.mark.parametrize(
+        ("text", "most"),
+        [
+            ("log4j.appender.a.MaxBackupIndex=5\nlog4j.appender.b.MaxBackupIndex = 10", 10),
+            ("appender.rolling.strategy.max = 7", 7),
+            ('<DefaultRolloverStrategy fileIndex="min" max="20"/>', 20),
+            ("log4j.rootLogger=WARN", None),
+        ],
+    )
+    def test_generations_of_log4j(self, text: str, most: int | None) -> None:
+        assert rules.most_generations(text) == most
 
     @pytest.mark.parametrize("path", ['/x"y', "/x*", "/x y\n", "/{a}", "/\\"])
     def test_paths_that_mean_more_to_logrotate(self, path: str) -> None:
@@ -289,6 +302,22 @@ class TestProducts:
         result = run()
         assert result["status"] == "fail"
         assert "/opt/jira/conf/server.xml" in whats(result)
+
+    @pytest.mark.parametrize(
+        ("files", "days", "status"),
+        [(5, 10, "fail"), (4, 10, "fixed"), (5, 100, "fixed")],
+    )
+    def test_generations(self, run: Run, host: KeptHost, files: int, days: int, status: str) -> None:
+        host.write("/opt/jira/atlassian-jira/WEB-INF/classes/log4j2.xml", '<DefaultRolloverStrategy max="5"/>')
+        for number in range(1, files + 1):
+            place = host.write(f"/data/jira/log/atlassian-jira-security.log.{number}", "x")
+            os.utime(place, (0, time.time() - 86400 * days - 60))
+        result = run()
+        assert result["status"] == status
+        if status == "fail":
+            told = whats(result)["/data/jira/log/atlassian-jira-security.log"]
+            assert told.startswith("5 older files are kept, which is 10 days now")
+            assert run(shipped=True)["status"] == "pass"
 
     @pytest.mark.parametrize(("count", "status"), [("90", "fixed"), ("89", "fail"), ("many", "fixed")])
     def test_audit_files(self, run: Run, count: str, status: str) -> None:

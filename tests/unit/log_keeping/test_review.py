@@ -317,9 +317,14 @@ def test_a_schedule_is_one_line(host: KeptHost) -> None:
     ("instances", "reason"),
     [
         ([], "no product was found on this host"),
-        ([{**JIRA, "product": "bamboo_agent"}], "nobody logs in to what is on this host"),
+        ([{**JIRA, "part_of": "bamboo"}], "nobody logs in to what is on this host"),
     ],
 )
 def test_where_there_is_nothing_to_look_at(host: KeptHost, instances: list[dict[str, Any]], reason: str) -> None:
     result = run(host, instances=instances)
     assert (result["status"], result["reason"]) == ("not_applicable", reason)
+
+
+def test_logs_of_which_nobody_knows_how_they_look_are_no_pass(host: KeptHost) -> None:
+    result = run(host, instances=[{**JIRA, "product": "almanac"}])
+    assert (result["status"], result["reason"]) == ("not_checked", "how the logs of jira look is not known")
