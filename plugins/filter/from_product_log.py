@@ -67,6 +67,17 @@ _value:
     addresses:
       description: Addresses as the product writes them. What a client sent comes first, so believe the last ones.
       type: str
+    objects:
+      description: In audit logs names of what an entry is about, such as a group and its new member.
+      type: list
+      elements: str
+    changes:
+      description: In audit logs what has changed, C(from) what C(to) what.
+      type: list
+      elements: dict
+    attributes:
+      description: In audit logs further attributes of an entry, by name.
+      type: dict
     more:
       description: Further lines of it.
       type: list

@@ -20,6 +20,8 @@ MAX_TEXT = 32 * 1024 * 1024
 """Most characters of a log."""
 MAX_LINE = 64 * 1024
 """Longer lines are cut."""
+MAX_PARTS = 50
+"""Most objects, changes and attributes of an entry of an audit log."""
 MAX_MORE = 200
 """Most lines that one event goes on in."""
 
@@ -258,11 +260,18 @@ def _audit_event(number: int, line: str, templates: Templates) -> dict[str, Any]
     action = told(kind, "actionI18nKey")
     moment = entry.get("timestamp")
     seconds = moment.get("epochSecond") if isinstance(moment, dict) else None
-    extra = entry.get("extraAttributes")
+
+    def parts(key: str) -> list[Any]:
+        value = entry.get(key)
+        return value[:MAX_PARTS] if isinstance(value, list) else []
+
     attributes = {
-        told(item, "name") or told(item, "nameI18nKey") or "": told(item, "value")
-        for item in (extra if isinstance(extra, list) else [])
+        told(item, "name") or told(item, "nameI18nKey") or "": told(item, "value") for item in parts("extraAttributes")
     }
+    changes = [
+        {part: told(item, key) for part, key in (("key", "i18nKey"), ("from", "from"), ("to", "to"))}
+        for item in parts("changedValues")
+    ]
     author = told(entry.get("author"), "name")
     return {
         "line": number,
@@ -270,9 +279,13 @@ def _audit_event(number: int, line: str, templates: Templates) -> dict[str, Any]
         "time": seconds if isinstance(seconds, int) and 0 <= seconds < 10**11 else None,
         "action": action,
         "category": told(kind, "category"),
+        "category_key": told(kind, "categoryI18nKey"),
         "area": told(kind, "area"),
         "level": told(kind, "level"),
         "author": author,
         "addresses": told(entry, "source"),
         "name": attributes.get(templates.name_attribute) if templates.name_attribute else author,
+        "objects": [name for name in (told(item, "name") for item in parts("affectedObjects")) if name],
+        "changes": changes,
+        "attributes": attributes,
     }

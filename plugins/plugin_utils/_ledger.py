@@ -91,6 +91,13 @@ def combine(judgements: Sequence[Judgement]) -> Judgement:
     )
 
 
+def _told_by(host: str, judgement: Judgement) -> Judgement:
+    """Return a judgement of another host, which it names."""
+    proof = tuple({**item, "what": f"{host}: {item['what']}"} for item in judgement.evidence)
+    reason = f"{host}: {judgement.reason}" if judgement.reason else ""
+    return Judgement(judgement.status, reason, proof, judgement.pending)
+
+
 @dataclass
 class HostRecord:
     """What was recorded about one host."""
@@ -261,7 +268,19 @@ class Ledger:
             return combine([judgement, *self._numbers(record)])
         if control.scope == "cluster" and instance is not None:
             return combine([judgement, *self._same_on_others(record, control, instance, judgement)])
+        if control.scope == "site":
+            return combine([judgement, *self._on_other_hosts(record, control, judgement)])
         return judgement
+
+    def _on_other_hosts(self, record: HostRecord, control: Control, judgement: Judgement) -> list[Judgement]:
+        """Return what other hosts say of a control of the whole site, where it is something else."""
+        return [
+            _told_by(host.name, theirs)
+            for host in self.hosts.values()
+            if host.name != record.name
+            for theirs in [host.judged(control.id, None)]
+            if theirs is not None and (theirs.status, theirs.reason) != (judgement.status, judgement.reason)
+        ]
 
     def _same_on_others(
         self, record: HostRecord, control: Control, instance: Mapping[str, Any], judgement: Judgement
@@ -274,9 +293,7 @@ class Ledger:
         for node in self._clusters.get(cluster_id(instance) or "", ()):
             theirs = self.hosts[node.host].judged(control.id, node.name) if node.host != record.name else None
             if theirs is not None and (theirs.status, theirs.reason) != (judgement.status, judgement.reason):
-                proof = tuple({**item, "what": f"{node.host}: {item['what']}"} for item in theirs.evidence)
-                reason = f"{node.host}: {theirs.reason}" if theirs.reason else ""
-                found.append(Judgement(theirs.status, reason, proof, theirs.pending))
+                found.append(_told_by(node.host, theirs))
         return found
 
     def _with_part_elsewhere(self, control: Control, cluster: str, judgement: Judgement) -> Judgement:

@@ -39,7 +39,15 @@ SETTINGS: dict[str, Any] = {
 }
 UNKNOWN = {("DC-LOG-04", "confluence_synchrony")}
 """What nobody can judge: where it logs is in no source."""
+UNFORESEEN = (
+    *("/var/lib/dpkg", "/var/lib/apt", "/var/cache", "/var/log/dpkg.log", "/etc/ld.so.cache"),
+    *("/var/lib/atlassian-dc-log-shipping-rotation", "/var/lib/atlassian-dc-log-shipping-review"),
+)
+"""Where the package manager and the services of the roles write by themselves."""
+ENABLED = ".wants/atlassian-dc-"
+"""What links are called that enable the units of the roles."""
 UNITS = "find /etc/systemd/system -maxdepth 1 -type f -name '*.service' -printf '%f '"
+PACKAGES = "dpkg-query --show --showformat='${Package} '"
 Row = Callable[[str, str, str, bool], None]
 Key = tuple[str, str | None]
 
@@ -50,6 +58,7 @@ class Story:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.units = {host: lab.sh(host, UNITS).split() for host in HOSTS}
+        self.packages = {host: set(lab.sh(host, PACKAGES).split()) for host in HOSTS}
         # What running products write by themselves is no trace of an audit: they stand still while we compare.
         self.signal("STOP")
         self.before = self.look()
@@ -71,6 +80,11 @@ class Story:
     def look(self) -> dict[str, dict[str, list[Any]]]:
         with ThreadPoolExecutor(max_workers=3) as pool:
             return dict(zip(HOSTS, pool.map(self.lab.snapshot, HOSTS), strict=True))
+
+    def brought(self, host: str) -> set[str]:
+        """Files of the packages that harden has installed, and where the package manager keeps its own."""
+        new = set(self.lab.sh(host, PACKAGES).split()) - self.packages[host]
+        return set(self.lab.sh(host, f"dpkg-query --listfiles {' '.join(new)}").splitlines()) if new else set()
 
     def trees(self, host: str) -> list[str]:
         """Install trees and homes of the host."""
@@ -167,7 +181,7 @@ def test_permissions_change_exactly_where_predicted(story: Story, host: str, row
 
 
 def test_files_outside_the_trees_change_exactly_where_predicted(story: Story, host: str, row: Row) -> None:
-    own = ("/var/lib/atlassian-dc", "/etc/.pwd.lock")
+    own = ("/var/lib/atlassian-dc", "/etc/.pwd.lock", *UNFORESEEN)
     # Account tools rewrite their files, and keep the version before beside them.
     accounts = {f"/etc/{name}" for name in ("passwd", "shadow", "group", "gshadow")}
     accounts |= {f"{path}-" for path in accounts} | {"/etc/subuid", "/etc/subuid-", "/etc/subgid", "/etc/subgid-"}
@@ -176,9 +190,10 @@ def test_files_outside_the_trees_change_exactly_where_predicted(story: Story, ho
     real = {
         path
         for path, (before, after) in differing(story.after_check[host], story.hardened[host]).items()
-        if not inside(path, *outside) and content(before) != content(after)
+        if not inside(path, *outside) and ENABLED not in path and content(before) != content(after)
     }
-    unforeseen = {path for path in real - predicted - accounts if not is_parent(path, predicted)}
+    brought = story.brought(host)
+    unforeseen = {path for path in real - predicted - accounts - brought if not is_parent(path, predicted)}
     found = f"{len(predicted & real)} changed, {len(unforeseen)} unforeseen"
     row(f"{host}: other files", f"{len(predicted)} predicted", found, predicted <= real and not unforeseen)
     assert sorted(unforeseen) == []

@@ -153,6 +153,24 @@ class TestSums:
         assert not sites["a"]
         assert sites["b"]
 
+    @pytest.mark.parametrize(
+        ("mine", "theirs", "status", "reason"),
+        [
+            ("pass", "pass", "pass", ""),
+            ("pass", "fail", "fail", "b: DC-LOG-08 is fail"),
+            ("not_applicable", "pass", "pass", ""),
+            ("fail", "pass", "fail", "DC-LOG-08 is fail"),
+        ],
+    )
+    def test_site_controls_are_judged_by_all_hosts(self, mine: str, theirs: str, status: str, reason: str) -> None:
+        ledger = Ledger(load_catalogue())
+        for name, said in (("a", mine), ("b", theirs)):
+            ledger.host(name)
+            ledger.found(name, [])
+            ledger.findings(name, [finding("DC-LOG-08", said, None)], "task")
+        entry = entries(ledger, "a")["DC-LOG-08", None]
+        assert (entry["status"], entry["reason"]) == (status, reason)
+
     def test_cluster_controls_stand_on_the_node_that_judged(self) -> None:
         ledger = Ledger(load_catalogue())
         for name in ("a", "b"):

@@ -1,0 +1,177 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A service of ours that a timer starts: its files, and what systemd has of it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes, mode_text
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Evidence, evidence
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand, show_units
+
+SYSTEMD = "/etc/systemd/system"
+PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "Result", "NeedDaemonReload")
+
+
+@dataclass(frozen=True)
+class OwnFile:
+    """A file as it should be.
+
+    Attributes:
+        path: where it lies.
+        text: its content.
+        mode: permission bits.
+        validate: called with the path of the new file before it replaces the old; returns what is wrong, or None.
+
+    """
+
+    path: str
+    text: str
+    mode: int = 0o644
+    validate: Callable[[str], str | None] | None = None
+
+
+class OwnTimer:
+    """A service and the timer that starts it.
+
+    Args:
+        name: of the units, without their ending.
+        service: content of the service's unit.
+        timer: content of the timer's unit.
+        files: what the service needs besides.
+        changes: through which to change things.
+        run_command: to ask systemd.
+        root: folder that stands for ``/``; anything but ``/`` only in tests.
+
+    """
+
+    def __init__(
+        self,
+        name: str,
+        service: str,
+        timer: str,
+        files: tuple[OwnFile, ...],
+        changes: Changes,
+        run_command: RunCommand,
+        root: str = "/",
+    ) -> None:
+        self.service, self.timer = f"{name}.service", f"{name}.timer"
+        self.units = (OwnFile(f"{SYSTEMD}/{self.service}", service), OwnFile(f"{SYSTEMD}/{self.timer}", timer))
+        self.files = files
+        self.changes = changes
+        self._run_command = run_command
+        self._root = root
+        self.owner = (0, 0) if root == "/" else (os.getuid(), os.getgid())
+
+    def _real(self, path: str) -> str:
+        return os.path.join(self._root, path.lstrip("/"))
+
+    def _shown(self) -> dict[str, dict[str, str]]:
+        return show_units(self._run_command, (self.service, self.timer), PROPERTIES)
+
+    def _differs(self, file: OwnFile) -> str:
+        """Return how a file differs, empty where it does not."""
+        path = self._real(file.path)
+        try:
+            info = os.lstat(path)
+            if not stat.S_ISREG(info.st_mode):
+                return "not a regular file"
+            with open(path, "rb") as stream:
+                if stream.read() != file.text.encode():
+                    return "other content"
+        except FileNotFoundError:
+            return "absent"
+        except OSError as exc:
+            return str(exc.strerror)
+        if (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)) != (*self.owner, file.mode):
+            return f"{info.st_uid}:{info.st_gid} {mode_text(info.st_mode)}"
+        return ""
+
+    def drift(self) -> list[Evidence]:
+        """Return what is not as it should be, of files, units and the last run."""
+        found = [
+            evidence(file.path, "as this role writes it", difference)
+            for file in (*self.files, *self.units)
+            for difference in [self._differs(file)]
+            if difference
+        ]
+        shown = self._shown()
+        timer = shown.get(self.timer, {})
+        state = f"{timer.get('ActiveState') or 'inactive'}, {timer.get('UnitFileState') or 'disabled'}"
+        if state != "active, enabled":
+            found.append(evidence(self.timer, "active, enabled", state))
+        if self._stale(shown):
+            found.append(evidence("units in systemd", "as in their files", "older"))
+        result = shown.get(self.service, {}).get("Result") or "success"
+        if result != "success":
+            found.append(evidence(f"last run of {self.service}", "success", result))
+        return found
+
+    @staticmethod
+    def _stale(shown: dict[str, dict[str, str]]) -> bool:
+        return any(unit.get("NeedDaemonReload") == "yes" for unit in shown.values())
+
+    def put_right(self) -> None:
+        """Write the files, have systemd read them, start the timer and the service once.
+
+        Raises:
+            ChangeError: something could not be changed.
+
+        """
+        shown = self._shown()
+        changed = [unit for unit in self.units if self._differs(unit)]
+        if changed and not self.changes.check_mode:
+            self._verify()
+        for file in (*self.files, *self.units):
+            self.changes.write_file(self._real(file.path), file.text, file.mode, self.owner, file.validate)
+        if changed or self._stale(shown):
+            self.changes.command(
+                ["systemctl", "daemon-reload"], "systemd", "loaded units", "older than the files", "as in the files"
+            )
+        timer = shown.get(self.timer, {})
+        if timer.get("UnitFileState") != "enabled":
+            self._systemctl("enable", self.timer, "at boot", "disabled", "enabled", ("disable", "--now"))
+        state = timer.get("ActiveState") or "inactive"
+        if state != "active" or changed:
+            self._systemctl("restart", self.timer, "state", state, "active, as in the file")
+        result = shown.get(self.service, {}).get("Result") or "success"
+        if result != "success" or not timer.get("UnitFileState"):
+            before = "failed" if result != "success" else "never"
+            self._systemctl("start", self.service, "last run", before, "begun", options=("--no-block",))
+
+    def _systemctl(
+        self,
+        verb: str,
+        unit: str,
+        attribute: str,
+        before: str,
+        after: str,
+        undo: tuple[str, ...] = (),
+        options: tuple[str, ...] = (),
+    ) -> None:
+        back = ["systemctl", *undo, unit] if undo else None
+        argv = ["systemctl", verb, *options, unit]
+        self.changes.command(argv, f"unit {unit}", attribute, before, after, undo=back)
+
+    def _verify(self) -> None:
+        """See that systemd understands the units.
+
+        Raises:
+            ChangeError: it does not; holds its words.
+
+        """
+        with tempfile.TemporaryDirectory(prefix="atlassian-dc-units-") as folder:
+            paths = []
+            for unit in self.units:
+                paths.append(os.path.join(folder, os.path.basename(unit.path)))
+                with open(paths[-1], "w", encoding="utf-8") as stream:
+                    stream.write(unit.text)
+            code, out, err = self._run_command(["systemd-analyze", "verify", *paths], environ_update={"LC_ALL": "C"})
+        if code != 0:
+            raise ChangeError(f"systemd refuses {self.service}: {' '.join((err or out).split())[:500]}")
