@@ -17,12 +17,6 @@ class ActionModule(CertifiedAction):
 
     serves = True
 
-    def module_arguments(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments of the module."""
-        arguments = super().module_arguments(task_vars)
-        arguments.setdefault("node", task_vars["inventory_hostname"])
-        return arguments
-
     def names(self, arguments: dict[str, Any]) -> Sequence[str]:
         """Return the names the certificate is to hold: what it is for, and the host."""
         return COLLECTOR, host_name(arguments["collector"])

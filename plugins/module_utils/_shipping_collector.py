@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._shipping_config import (
@@ -20,7 +20,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._shipping_c
     SYSTEMD,
     digest,
     quoted,
-    word,
 )
 
 SERVICE = f"{NAME}-collector.service"
@@ -201,25 +200,24 @@ WantedBy=timers.target
     }
 
 
-def canaries_seen(logs: str, node: str, names: Iterable[str] | None = None) -> dict[str, int]:
-    """Return when each canary of a host that has arrived was sent, in seconds since 1970.
+def canaries_seen(logs: str) -> dict[str, dict[str, int]]:
+    """Return when each canary that has arrived last was sent, in seconds since 1970, by host and name.
 
     Args:
         logs: folder of the collected logs.
-        node: name of the host in what it ships.
-        names: of canaries; all that are found otherwise.
 
     """
+    return {node: _of_node(os.path.join(logs, node)) for node in (os.listdir(logs) if os.path.isdir(logs) else [])}
+
+
+def _of_node(folder: str) -> dict[str, int]:
     found: dict[str, int] = {}
-    top = os.path.join(logs, word(node))
-    days = sorted(os.listdir(top))[-2:] if os.path.isdir(top) else []
-    for day in days:
-        folder = os.path.join(top, day)
-        for name in os.listdir(folder) if os.path.isdir(folder) else []:
+    for day in sorted(os.listdir(folder))[-2:]:
+        for name in os.listdir(os.path.join(folder, day)):
             match = re.fullmatch(rf"{CANARY}\.([\w.-]+)\.log", name)
-            if match is None or (names is not None and match[1] not in names):
+            if match is None:
                 continue
-            with open(os.path.join(folder, name), "rb") as handle:
+            with open(os.path.join(folder, day, name), "rb") as handle:
                 handle.seek(max(0, os.fstat(handle.fileno()).st_size - _TAIL))
                 sent = re.findall(rb"\] canary (\d{1,12})\n", handle.read())
             if sent:

@@ -4,8 +4,8 @@
 """What the shipper of logs is made of: an instance of rsyslog of its own, with its units and scripts.
 
 Lines go from the files into a queue on disk, and from there to the first collector that takes them. None is lost when
-the process is killed: rsyslog writes down where it is in a file only after its lines are in the queue, and `RECOVER`, run
-before every start, takes the queue up to the last whole entry in it and sends again what no collector may have confirmed.
+the process is killed: rsyslog writes down where it is in a file only after its lines are queued, and a script, run
+before every start, takes the queue up to the last whole entry in it and has sent again what may not be confirmed.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ template(name="head" type="list") {{
     constant(value=" [atlassian-dc@32473 product=\\"") property(name="$!product")
     constant(value="\\" instance=\\"") property(name="$!instance")
     constant(value="\\" node=\\"%s\\" kind=\\"") property(name="$!kind")
-    constant(value="\\" file=\\"") property(name="$!metadata!filename" controlCharacters="escape") constant(value="\\"] ")
+    constant(value="\\" file=\\"") property(name="$!metadata!filename" controlCharacters="escape")
+    constant(value="\\"] ")
 }}
 # What stands in an entry can be neither a line of its own nor the end of the message.
 template(name="line" type="list") {{ property(name="$!head") property(name="msg" controlCharacters="escape") }}
@@ -244,7 +245,8 @@ def _told(item: Input, app: str, identity: str) -> str:
 _HANDED_ON = (
     # A file may be called anything; its name must not end the value it stands in.
     '    set $!metadata!filename = replace($!metadata!filename, "\\"", "_");\n'
-    '    set $.head = exec_template("head");\n    unset $!;\n    set $!head = $.head;\n    unset $.head;\n    call ship\n}\n'
+    '    set $.head = exec_template("head");\n    unset $!;\n    set $!head = $.head;\n    unset $.head;\n'
+    "    call ship\n}\n"
 )
 
 

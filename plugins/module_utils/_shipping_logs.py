@@ -17,7 +17,7 @@ DATE = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:"
 """Begin of an entry whose pattern begins with its time, in the form of log4j and of audit columns."""
 
 UNINDENTED = "^([^[:space:]C]|C([^a]|$)|Ca([^u]|$))"
-"""Begin of an entry of which nobody knows more: no white space, which goes on with the entry before, nor a Java cause."""
+"""Begin of an entry of which nobody knows more: neither white space nor a Java cause, which go on with one before."""
 
 ROTATED = (
     ".[0-9]",
@@ -97,7 +97,7 @@ def begin_of(kind: str, form: Mapping[str, Any] | None) -> str | None:
 def inputs_of(instance: Mapping[str, Any], known: Mapping[str, Any]) -> list[Input]:
     """Return what is read of an instance.
 
-    A pattern that also describes a file with an entry of its own stands for both: read twice, its lines would come twice.
+    A pattern that also describes a file with an entry of its own stands for both, or its lines would come twice.
 
     Args:
         instance: as discovery tells it.

@@ -10,14 +10,11 @@ module: log_collector
 short_description: Set up a host to which logs of Data Center products are sent
 version_added: 0.6.0
 description:
-  - Sets up an instance of rsyslog of its own that takes logs from module M(atlassian_dc.hardening.log_shipping) over TLS with
-    certificates on both sides and writes them by host and day, readable by root only and, where the file system can, append-only.
-  - Run on the collector on behalf of another host of the run. What goes wrong is returned, for that host is judged by it.
+  - Sets up an instance of rsyslog of its own that takes logs of module M(atlassian_dc.hardening.log_shipping) over TLS
+    with certificates on both sides and writes them by host and day, readable by root only and, where the file system
+    can, append-only.
+  - Run on the collector on behalf of the hosts of a run. What goes wrong is returned, for they are judged by it.
 options:
-  node:
-    description: Host whose signs of life are looked for. The action plugin fills in its name in the inventory.
-    type: str
-    required: true
   collector:
     description: Name of the collector in the inventory.
     type: str
@@ -36,7 +33,8 @@ options:
     default: 0
   certificate:
     description:
-      - Paths on the host of a certificate that somebody else keeps. Undefined, it is one of the authority on the controller.
+      - Paths on the host of a certificate that somebody else keeps.
+      - Undefined, it is one of the authority on the controller.
     type: dict
     suboptions:
       ca:
@@ -52,7 +50,8 @@ options:
         type: str
         required: true
   peers:
-    description: Names of which the certificate of a shipper has to hold one, where it is not one of the controller's authority.
+    description:
+      - Names of which the certificate of a shipper has to hold one, where it is not one of the controller's authority.
     type: list
     elements: str
     default: []
@@ -79,7 +78,6 @@ author:
 EXAMPLES = r"""
 - name: Take the logs of the hosts of products
   atlassian_dc.hardening.log_collector:
-    node: "{{ inventory_hostname }}"
     collector: logs1
     packages:
       debian: [openssl, rsyslog, rsyslog-relp]
@@ -108,10 +106,10 @@ refused:
   type: list
   elements: str
 seen:
-  description: When each sign of life of the host that has arrived was sent, in seconds since 1970.
+  description: When each sign of life that has arrived last was sent, in seconds since 1970, by host.
   returned: always
   type: dict
-  sample: {jira.audit: 1796000000}
+  sample: {jira1: {jira.audit: 1796000000}}
 csr:
   description: A request for a certificate, which the action plugin has signed before it runs the module again.
   returned: when one is needed
@@ -238,9 +236,9 @@ class LogCollector:
         changed = self.host.put(self._files(), self.certificate, issued, SERVICE)
         self.host.serve(units, changed or bool(self._stale(units)), SERVICE, (KEEP_TIMER,))
 
-    def seen(self) -> dict[str, int]:
-        """Return the signs of life of the host this is run for."""
-        return canaries_seen(self.host.real(LOGS), self.params["node"])
+    def seen(self) -> dict[str, dict[str, int]]:
+        """Return the signs of life that have arrived, by host."""
+        return canaries_seen(self.host.real(LOGS))
 
 
 def _words(drift: list[Evidence]) -> list[str]:
@@ -252,7 +250,6 @@ def main() -> None:
     needed = {"type": "str", "required": True}
     module = AnsibleModule(
         argument_spec={
-            "node": needed,
             "collector": needed,
             "packages": {"type": "dict", "required": True},
             "relp_port": {"type": "int", "default": 2514},

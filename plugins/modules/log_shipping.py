@@ -10,9 +10,9 @@ module: log_shipping
 short_description: Judge and set whether logs of Data Center products are sent off their host
 version_added: 0.6.0
 description:
-  - Judges whether the security, access, audit and application logs of the products are sent to a collector over TLS with
-    certificates on both sides, and nothing is lost while it is away (V(DC-LOG-03)). The control passes only if the shipper
-    runs, is started at boot, is believed by a collector, and its queue neither grows nor drops anything.
+  - Judges whether the security, access, audit and application logs of the products are sent to a collector over TLS
+    with certificates on both sides, and nothing is lost while it is away (V(DC-LOG-03)). The control passes only if the
+    shipper runs, is started at boot, is believed by a collector, and its queue neither grows nor drops anything.
   - Sets up an instance of rsyslog of its own. The host's rsyslog, whatever it does, is left as it is; where its
     configuration is broken a warning says so.
 options:
@@ -74,7 +74,8 @@ options:
     required: true
   certificate:
     description:
-      - Paths on the host of a certificate that somebody else keeps. Undefined, it is one of the authority on the controller.
+      - Paths on the host of a certificate that somebody else keeps.
+      - Undefined, it is one of the authority on the controller.
     type: dict
     suboptions:
       ca:
@@ -90,7 +91,8 @@ options:
         type: str
         required: true
   peers:
-    description: Names of which the certificate of a collector has to hold one. The name of each collector where none is given.
+    description:
+      - Names of which the certificate of a collector has to hold one. The name of each collector where none is given.
     type: list
     elements: str
     default: []
@@ -207,6 +209,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._shipping_l
     LogsError,
     host_inputs,
     inputs_of,
+    word,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._shipping_probe import knock
 
@@ -463,7 +466,7 @@ class LogShipping:
                 evidence(f"collector {result.get('collector', '')}", "set up", why)
                 for why in result.get("refused") or ()
             ]
-            for name, sent in (result.get("seen") or {}).items():
+            for name, sent in ((result.get("seen") or {}).get(word(self.plan.node)) or {}).items():
                 seen[name] = max(seen.get(name, 0), int(sent))
         for instance, _product, kind in self.plan.canaries:
             name = canary_id(instance, kind)

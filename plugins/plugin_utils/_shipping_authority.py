@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The small private authority, kept on the controller, whose certificates shippers and collectors of logs show each other.
+"""The small private authority on the controller, whose certificates shippers and collectors of logs show each other.
 
 Keys of hosts never leave them: a host sends a request, and gets a certificate that holds the names the controller gives
 it, whatever the request says.
