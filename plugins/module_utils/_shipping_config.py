@@ -457,22 +457,27 @@ SENT = {sent!r}
 REPLAY = {replay!r}
 RESENT = {resent}
 LONGEST = {longest}
-END = b"\\n>End\\n.\\n"
+BEGIN, END = b"<Obj:1:msg:1:\\n", b">End\\n.\\n"
 
 
 def records(path):
-    """Return the offsets of a file at which an entry ends."""
+    """Return the offsets of a file at which a whole entry ends."""
     with open(path, "rb") as stream:
         data = stream.read()
     ends, at = [], 0
-    while True:
-        at = data.find(END, at)
-        if at < 0:
+    while data.startswith(BEGIN, at):
+        at += len(BEGIN)
+        # Each field tells its length: the text of an entry may hold anything, also what looks like the end of one.
+        while data.startswith(b"+", at):
+            head = data[at : at + 100].split(b":", 3)
+            if len(head) < 4 or not head[2].isdigit():
+                return ends
+            at += sum(map(len, head[:3])) + 3 + int(head[2]) + 2
+        if not data.startswith(END, at):
             return ends
         at += len(END)
-        # The text of an entry may hold the same bytes: what follows the end of one is another one, or nothing.
-        if at == len(data) or data.startswith(b"<Obj:1:msg:1:\\n", at):
-            ends.append(at)
+        ends.append(at)
+    return ends
 
 
 def stream(number, offset, reads):
@@ -505,10 +510,20 @@ def mend(folder):
         os.rename(path(numbers[place]), path(numbers[place - 1] + 1))
         numbers[place] = numbers[place - 1] + 1
     ends = {{number: records(path(number)) for number in numbers}}
+    torn = {{}}
     for number in numbers:
         whole = ends[number][-1] if ends[number] else 0
-        if whole < os.path.getsize(path(number)):
-            os.truncate(path(number), whole)
+        with open(path(number), "rb") as handle:
+            handle.seek(whole)
+            rest = handle.read()
+        if END in rest:
+            # Written by a version that this script does not know: better some twice than none.
+            print("the form of %s is not known; the queue is left as it is" % path(number))
+            return
+        if rest:
+            torn[number] = whole
+    for number, whole in torn.items():
+        os.truncate(path(number), whole)
     first, last = numbers[0], numbers[-1]
     begin = 0
     if os.path.exists(index):
