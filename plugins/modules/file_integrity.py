@@ -336,7 +336,7 @@ class Integrity:
         self.written = False
         """Whether this run has written another baseline than is kept."""
         self.taken = False
-        """Whether this run has taken the whole baseline."""
+        """Whether this run has had all files read for the baseline, so that it has all that the run has changed."""
         self.announced = False
         """Whether a real run would write another one, which check mode does not know."""
 
@@ -386,13 +386,20 @@ class Integrity:
             if self.changes.check_mode:
                 self._announce()
                 return
-            problem = self.host.check(self.params["wait"])
+            # A check that took longer than an earlier run could wait has left all that is needed.
+            self.taken = whole or self.found.last is None or self._is_old
+            problem = self.host.check(self.params["wait"]) if self.taken else ""
             self.host.read_last(self.found)
             if self.found.last is None or (problem and not whole):
                 raise ChangeError(problem or f"the check has left no result: {self.found.last_problem or 'no file'}")
             why = f", because: {self.params['reason']}" if whole else ""
             self._put(self._noted(self.found.last, None).write(), f"a whole new baseline was taken{why}")
-            self.taken = True
+
+    @property
+    def _is_old(self) -> bool:
+        """Whether the last check is older than the schedule allows."""
+        age = time.time() - (self.found.last_time or 0)
+        return age > MAX_AGE * self.params["interval"]
 
     def _check_again(self) -> None:
         """Have files compared, where the last comparison failed or is too old."""
@@ -527,12 +534,12 @@ class Integrity:
         drift = []
         if result != "success":
             drift.append(evidence(SERVICE, "the last check ended well", f"{result}; see journalctl --unit={SERVICE}"))
-        limit = MAX_AGE * self.params["interval"]
         if found.last_time is None:
             drift.append(evidence(SERVICE, "has compared files", "has left no result"))
-        elif time.time() - found.last_time > limit:
+        elif self._is_old:
             when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.last_time))
-            drift.append(evidence(SERVICE, f"the last check is at most {limit // 3600} hours old", f"it is of {when}"))
+            wanted = f"the last check is at most {MAX_AGE * self.params['interval']} seconds old"
+            drift.append(evidence(SERVICE, wanted, f"it is of {when}"))
         elif found.last_problem:
             drift.append(evidence(SERVICE, "has left a result", found.last_problem))
         return drift
