@@ -223,8 +223,10 @@ class CallbackModule(CallbackBase):
             self._ledger.host(host).unreachable = _first_line(data.get("msg", "no connection"))
 
     def _note_changes(self, host: str, result: Any, task: Any, data: Mapping[str, Any]) -> None:
-        """Note what a run has changed or taken back on a host, for the words at the end."""
+        """Note what a run has changed or taken back on a host, for later tasks and for the words at the end."""
         predicted = bool(_fields(result).get("check_mode"))
+        looped = data["results"] if isinstance(data.get("results"), list) else [data]
+        self._ledger.host(host).changes += [change for item in looped for change in item.get("dc_changes") or ()]
         if _is_action(task, ROLLBACK):
             if "run" in data:
                 self._rollbacks[host] = HostRollback(data, predicted)

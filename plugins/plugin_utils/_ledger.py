@@ -121,6 +121,8 @@ class HostRecord:
     """Names of the tasks that judge a control on this host, each perhaps only a part of it."""
     ran: set[str] = field(default_factory=set)
     """Names of the tasks that came to an end on this host, skipped ones too."""
+    changes: list[Mapping[str, Any]] = field(default_factory=list)
+    """What tasks have changed on the host, or would in check mode, as far as they list it."""
     first_seen: float | None = None
     last_seen: float | None = None
 

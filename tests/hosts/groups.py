@@ -98,6 +98,8 @@ class Group:
         self.key = self.dir / "id_ed25519"
         self.known_hosts = self.dir / "known_hosts"
         self.ssh_config = self.dir / "ssh_config"
+        self.baselines = self.dir / "baselines"
+        """Where the collection keeps what it knows of the files of its hosts."""
         # Where its hosts see one and the same folder, as nodes of a cluster do; empty: nowhere.
         self.shared_path = ""
         # Sockets of kept SSH connections: under /run, as their path must be short.
@@ -262,6 +264,8 @@ class Group:
 
     def _start(self, host: Host, image: str, known: dict[str, Host]) -> None:
         container = self.container(host.name)
+        for path in self.baselines.glob(f"{host.name}.*"):
+            path.unlink()  # of another host that was called so
         self.podman.run(
             "create",
             "--pull=never",
@@ -349,6 +353,7 @@ class Group:
             "    ansible_user: root\n"
             "    ansible_python_interpreter: /usr/bin/python3\n"
             "    ansible_ssh_pipelining: true\n"
+            f"    atlassian_dc_file_integrity_copies: {self.baselines}\n"
             "    ansible_ssh_args: >-\n"
             f"      -F {self.ssh_config}\n"
             "      -o ControlMaster=auto -o ControlPersist=60s\n"
