@@ -38,7 +38,16 @@ BROKEN = {
 IN_CONTAINERS = {"DC-SEC-06", "DC-LOG-06"}
 """What cannot be broken in a container, which does not see what its file system lies on and has no clock of its own.
 Unit tests have disks; test_log_keeping has a clock."""
-BY_FILES = ("service_user", "file_permissions", "firewall", "fail2ban", "secrets", "DC-LOG-05", "DC-LOG-06", "DC-LOG-08")
+BY_FILES = (
+    "service_user",
+    "file_permissions",
+    "firewall",
+    "fail2ban",
+    "secrets",
+    "DC-LOG-05",
+    "DC-LOG-06",
+    "DC-LOG-08",
+)
 """Roles and controls that are tried here. DC-LOG-03 needs a collector, and file_integrity finds every file that is
 changed, whatever else that breaks: they are tried elsewhere."""
 SECRET = "Sup3rSecret"  # noqa: S105 - what all of them begin with
