@@ -65,6 +65,8 @@ class Judgement:
     pending: str | None = None
     elsewhere: str | None = None
     """The host that judges a part of it."""
+    by_hand: bool = False
+    """Whether no run puts it right, whatever is allowed."""
 
     def __post_init__(self) -> None:
         """Hold every judgement to the rules of the report, wherever it comes from."""
@@ -88,6 +90,7 @@ def combine(judgements: Sequence[Judgement]) -> Judgement:
         tuple({tuple(sorted(item.items())): item for judgement in same for item in judgement.evidence}.values()),
         next((judgement.pending for judgement in same if judgement.pending), None),
         next((judgement.elsewhere for judgement in judgements if judgement.elsewhere), None),
+        all(judgement.by_hand for judgement in same),
     )
 
 
@@ -219,6 +222,7 @@ class Ledger:
                     ),
                     finding.get("pending"),
                     finding.get("elsewhere"),
+                    bool(finding.get("by_hand")),
                 )
             except ValueError as exc:
                 judgement = Judgement("error", f"the check returned an unusable finding: {exc}")
@@ -276,7 +280,7 @@ class Ledger:
             if theirs is not None and (theirs.status, theirs.reason) != (judgement.status, judgement.reason):
                 proof = tuple({**item, "what": f"{node.host}: {item['what']}"} for item in theirs.evidence)
                 reason = f"{node.host}: {theirs.reason}" if theirs.reason else ""
-                found.append(Judgement(theirs.status, reason, proof, theirs.pending))
+                found.append(Judgement(theirs.status, reason, proof, theirs.pending, by_hand=theirs.by_hand))
         return found
 
     def _with_part_elsewhere(self, control: Control, cluster: str, judgement: Judgement) -> Judgement:
@@ -421,6 +425,8 @@ class Ledger:
             entry["status"], entry["reason"] = judgement.status, judgement.reason
             entry["evidence"] = [dict(item) for item in judgement.evidence]
             entry["pending"] = judgement.pending
+            if judgement.by_hand:
+                entry["by_hand"] = True
             if control.attestable and entry["status"] in ("fail", "not_checked"):
                 self._vouch(entry, today)
         self._waive(entry, record, today)
