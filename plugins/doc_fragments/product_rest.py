@@ -13,6 +13,7 @@ options:
   credentials:
     description:
       - How to log in to the products. A mapping of names to entries, as in C(atlassian_dc_credentials), is taken too.
+      - What a mapping does not name is looked for in the environment of the controller, as E(ATLASSIAN_DC_JIRA_TOKEN).
       - The token of an entry comes first. A login that is refused is not tried again.
       - What is empty is unset, as a lookup of an environment variable that is not there gives it.
     type: list

@@ -70,6 +70,7 @@ class Findings:
         proof: Iterable[Evidence] = (),
         pending: str | None = None,
         elsewhere: str | None = None,
+        by_hand: bool = False,
     ) -> None:
         """Add a finding as it is, unless its control was not selected.
 
@@ -81,6 +82,7 @@ class Findings:
             proof: what is not as expected.
             pending: what has to happen before a repair is live.
             elsewhere: the host that judges a part of it, without which this is no pass.
+            by_hand: no run puts it right, whatever is allowed.
 
         Raises:
             ValueError: the finding breaks a rule of the report (unknown status, missing reason or evidence).
@@ -107,6 +109,7 @@ class Findings:
                 "evidence": items,
                 "pending": pending,
                 **({"elsewhere": elsewhere} if elsewhere else {}),
+                **({"by_hand": True} if by_hand else {}),
             }
         )
 
@@ -119,6 +122,7 @@ class Findings:
         repaired: bool = False,
         pending: str | None = None,
         elsewhere: str | None = None,
+        by_hand: bool = False,
     ) -> None:
         """Add ``pass`` where nothing drifts, else ``fail``, or ``fixed`` when this run has put it right and it is live.
 
@@ -130,6 +134,7 @@ class Findings:
             repaired: the caller changed it in this run; never believed in check mode or while something is pending.
             pending: what has to happen before the repair is live.
             elsewhere: the host that judges a part of it.
+            by_hand: no run puts it right, whatever is allowed.
 
         """
         items = list(drift)
@@ -138,4 +143,4 @@ class Findings:
         elif repaired and not pending and not self.check_mode and self.enforces(control):
             self.add(control, instance, "fixed", reason, items, elsewhere=elsewhere)
         else:
-            self.add(control, instance, "fail", reason, items, pending, elsewhere)
+            self.add(control, instance, "fail", reason, items, pending, elsewhere, by_hand)

@@ -4,7 +4,14 @@
 """What the address of a database tells: where it is, and whether the connection is encrypted and verified.
 
 Sources: the documentation of the drivers for PostgreSQL (https://jdbc.postgresql.org/documentation/ssl/), MySQL and
-MariaDB (``sslMode``), and SQL Server (https://learn.microsoft.com/sql/connect/jdbc/).
+MariaDB (``sslMode``), and SQL Server (https://learn.microsoft.com/sql/connect/jdbc/). Of the accounts that servers are
+set up with:
+
+- https://www.postgresql.org/docs/15/database-roles.html
+- https://dev.mysql.com/doc/refman/8.0/en/default-privileges.html
+- https://mariadb.com/docs/server/clients-and-utilities/deployment-tools/mariadb-install-db
+- the CIS benchmark of SQL Server, as https://www.tenable.com/audits tells its items (``sa`` has ``sysadmin``)
+- https://docs.oracle.com/cd/B19306_01/server.102/b14231/dba.htm (``SYS`` and ``SYSTEM`` have the role ``DBA``)
 """
 
 from __future__ import annotations

@@ -502,7 +502,7 @@ class AccountsReader:
         """Judge what was read of a list; what was not read is no pass."""
         cut = found.cut.get(control)
         if proof or not cut:
-            return self.findings.judge(control, name, proof, f"{reason}; {cut}" if cut else reason)
+            return self.findings.judge(control, name, proof, f"{reason}; {cut}" if cut else reason, by_hand=True)
         return self.findings.add(control, name, "not_checked", f"nothing is wrong with what was read; {cut}")
 
     def _judge_administrators(self, control: str, name: str, found: Accounts) -> None:

@@ -171,6 +171,8 @@ class Judged:
     seen: int = 0
     arguments: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
     """Settings that are to be written as arguments of the JVM, and their values."""
+    by_hand: bool = True
+    """Whether nothing of what is wrong could be put right by a run, whatever is allowed."""
     waiting: bool = False
     """Whether the next start of the product has what the running one has not."""
 
@@ -268,7 +270,9 @@ class ProductSettings:
             add(control, product.name, "not_checked", reason, judged.drift)
         else:
             reason = "; ".join(judged.reasons) + (f". Not known: {unknown}" if unknown else "")
-            self.findings.judge(control, product.name, judged.drift, reason, repaired=not judged.left)
+            self.findings.judge(
+                control, product.name, judged.drift, reason, repaired=not judged.left, by_hand=judged.by_hand
+            )
 
     def _judge_setting(
         self, product: Product, entry: Mapping[str, Any], readings: list[Reading], judged: Judged
@@ -289,6 +293,7 @@ class ProductSettings:
         if rule is None or not drift:
             return
         judged.drift += drift
+        judged.by_hand = judged.by_hand and not _can_be_written(product, entry, readings)
         told = ", ".join(dict.fromkeys(piece["actual"] for piece in drift))
         reason = f"{entry['title']}: {told}, wanted {rule.words}"
         if "argument" in (entry.get("write") or {}):
@@ -318,12 +323,7 @@ class ProductSettings:
         rule, following = self.rules[entry["name"]], readings[-1]
         if following.known and not rule.broken("", following.value, ""):
             judged.waiting = True
-        elif (
-            entry["name"] in self.may_write
-            and self.findings.enforces(entry["control"])
-            and following.kind in ARGUMENT_PLACES
-            and product.instance.get(f"{entry['write']['tree']}_dir")
-        ):
+        elif self._may_write(product, entry, readings):
             judged.arguments.append((entry, str(written("{text}", entry["type"], rule.nearest(following.value)))))
         else:
             judged.left += 1
@@ -378,10 +378,9 @@ class ProductSettings:
 
     def _may_write(self, product: Product, entry: Mapping[str, Any], readings: list[Reading]) -> bool:
         return (
-            "write" in entry
-            and entry["name"] in self.may_write
+            entry["name"] in self.may_write
             and self.findings.enforces(entry["control"])
-            and all(reading.kind in OWN_PLACES for reading in readings)
+            and _can_be_written(product, entry, readings)
         )
 
     def _write(self, product: Product, entry: Mapping[str, Any], before: Any, value: Any, rule: Rule) -> str:
@@ -411,6 +410,16 @@ class ProductSettings:
             if rule.broken("", again.value, ""):
                 return f"it was set and is {shown(again.value)} still"
         return ""
+
+
+def _can_be_written(product: Product, entry: Mapping[str, Any], readings: list[Reading]) -> bool:
+    """Whether a way to set it is known, and would change what counts."""
+    how = entry.get("write")
+    if how is None:
+        return False
+    if "argument" in how:
+        return readings[-1].kind in ARGUMENT_PLACES and bool(product.instance.get(f"{how['tree']}_dir"))
+    return all(reading.kind in OWN_PLACES for reading in readings)
 
 
 def _nobody_knows(entry: Mapping[str, Any]) -> bool:

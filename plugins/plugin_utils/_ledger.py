@@ -65,6 +65,8 @@ class Judgement:
     pending: str | None = None
     elsewhere: str | None = None
     """The host that judges a part of it."""
+    by_hand: bool = False
+    """Whether no run puts it right, whatever is allowed."""
 
     def __post_init__(self) -> None:
         """Hold every judgement to the rules of the report, wherever it comes from."""
@@ -88,6 +90,7 @@ def combine(judgements: Sequence[Judgement]) -> Judgement:
         tuple({tuple(sorted(item.items())): item for judgement in same for item in judgement.evidence}.values()),
         next((judgement.pending for judgement in same if judgement.pending), None),
         next((judgement.elsewhere for judgement in judgements if judgement.elsewhere), None),
+        all(judgement.by_hand for judgement in same),
     )
 
 
@@ -95,7 +98,7 @@ def _told_by(host: str, judgement: Judgement) -> Judgement:
     """Return a judgement of another host, which it names."""
     proof = tuple({**item, "what": f"{host}: {item['what']}"} for item in judgement.evidence)
     reason = f"{host}: {judgement.reason}" if judgement.reason else ""
-    return Judgement(judgement.status, reason, proof, judgement.pending)
+    return Judgement(judgement.status, reason, proof, judgement.pending, by_hand=judgement.by_hand)
 
 
 @dataclass
@@ -228,6 +231,7 @@ class Ledger:
                     ),
                     finding.get("pending"),
                     finding.get("elsewhere"),
+                    bool(finding.get("by_hand")),
                 )
             except ValueError as exc:
                 judgement = Judgement("error", f"the check returned an unusable finding: {exc}")
@@ -440,6 +444,8 @@ class Ledger:
             entry["status"], entry["reason"] = judgement.status, judgement.reason
             entry["evidence"] = [dict(item) for item in judgement.evidence]
             entry["pending"] = judgement.pending
+            if judgement.by_hand:
+                entry["by_hand"] = True
             if control.attestable and entry["status"] in ("fail", "not_checked"):
                 self._vouch(entry, today)
         self._waive(entry, record, today)

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a hardening run would do about the findings of an audit, and the commands that start it.
 
-A report says what fails; the catalogue says whether ``harden`` changes it and at what cost. Nothing else is claimed:
-whether a variable that a control needs is set is not in a report, so the plan says "once it is set".
+A report says what fails, and of what on an instance no way to put it right is known; the catalogue says whether
+``harden`` changes the rest and at what cost. Nothing else is claimed: whether a variable that a control needs is set is
+not in a report, so the plan says "once it is set".
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def kind_of(entry: Entry, catalogue: Catalogue) -> str | None:
     if entry["status"] != "fail":
         return None
     control = catalogue.get(entry["id"])
-    if control is None or control.mode != "enforce":
+    if control is None or control.mode != "enforce" or entry.get("by_hand"):
         return PERSON
     if entry["pending"] or control.impact == "restart":
         return RESTART

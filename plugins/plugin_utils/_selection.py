@@ -18,6 +18,12 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection
     SKIP_CONTROLS,
     WAIVERS_FILE,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._credentials import (
+    VARIABLE as CREDENTIALS,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._credentials import (
+    from_environment,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._statements import (
     StatementError,
     load_waivers,
@@ -130,10 +136,13 @@ def _waived(path: Any, catalogue: Catalogue, task_vars: Mapping[str, Any]) -> se
 def missing_needs(catalogue: Catalogue, control: str, variables: Mapping[str, Any], clustered: bool) -> tuple[str, ...]:
     """Return the variables that must be set before a control may be put right and are not.
 
-    An empty list is an answer; undefined is unset.
+    An empty list is an answer; undefined is unset. Credentials may stand in the environment.
     """
+    instances = variables.get("ansible_facts", {}).get("atlassian_dc", {}).get("instances", ())
     return tuple(
         need.variable
         for need in catalogue[control].needs
-        if variables.get(need.variable) is None and (need.when != "clustered" or clustered)
+        if variables.get(need.variable) is None
+        and (need.when != "clustered" or clustered)
+        and not (need.variable == CREDENTIALS and from_environment(instances))
     )

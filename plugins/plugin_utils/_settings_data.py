@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._credentials import KEYS, from_environment
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import (
     add_product_data,
     load_products,
@@ -57,14 +58,20 @@ def settings_data() -> dict[str, dict[str, Any]]:
 
 
 def hand_over(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a task, product data added and credentials as the module takes them."""
+    """Return the arguments of a task, product data added and credentials as the module takes them.
+
+    Credentials that nobody has given are looked for in the environment.
+    """
     add_product_data(arguments, "products", settings_data)
+    given = arguments.get("credentials")
+    if given is None or isinstance(given, Mapping):
+        arguments["credentials"] = {**from_environment(arguments.get("instances") or []), **(given or {})}
     for option in ("credentials", "databases"):
         given = arguments.get(option)
         if isinstance(given, Mapping):
             # Keys of a mapping cannot be secret one by one: Ansible would take names of accounts for secrets too.
             arguments[option] = [
-                {"name": name, **{key: entry[key] for key in ("token", "username", "password") if entry.get(key)}}
+                {"name": name, **{key: entry[key] for key in KEYS if entry.get(key)}}
                 for name, entry in given.items()
                 if isinstance(entry, Mapping)
             ]

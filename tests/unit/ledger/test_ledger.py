@@ -65,6 +65,12 @@ class TestCombine:
         assert merged.reason == "the process; the unit"
         assert [item["what"] for item in merged.evidence] == ["/opt/atlassian/jira", "unit"]
 
+    def test_a_run_puts_right_what_it_can_of_a_part(self) -> None:
+        by_hand = Judgement("fail", "the token", (PROOF,), by_hand=True)
+        assert combine([by_hand, by_hand]).by_hand
+        assert not combine([by_hand, judgement("fail")]).by_hand
+        assert combine([by_hand, judgement("pass")]).by_hand
+
     def test_the_same_is_said_once(self) -> None:
         merged = combine([judgement("fail"), judgement("fail")])
         assert (merged.reason, merged.evidence) == ("why", (PROOF,))

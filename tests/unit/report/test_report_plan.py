@@ -73,6 +73,17 @@ def test_what_waits_for_a_restart_needs_one_whatever_its_impact() -> None:
     )
 
 
+def test_what_no_run_puts_right_is_left_to_a_person_whatever_the_catalogue_says() -> None:
+    entries = [failing(control, by_hand=True) for control in ("DC-ADM-01", "DC-AUT-04", "DC-AUT-08")]
+    made = planned(samples.report({"jira1": samples.host([*entries, failing("DC-DIR-01")])}))
+    assert {kind: sorted(controls) for kind, controls in steps(made).items()} == {
+        "now": ["DC-DIR-01"],
+        "person": ["DC-ADM-01", "DC-AUT-04", "DC-AUT-08"],
+    }
+    assert fix_command("jira1", entries[0]) is None
+    assert fix_notes(entries[0]) == []
+
+
 @pytest.mark.parametrize("status", ["pass", "manual", "not_checked", "not_applicable", "error"])
 def test_nothing_is_planned_about_what_does_not_fail(status: str) -> None:
     assert plan(samples.report({"jira1": samples.host([failing("DC-DIR-01", status=status)])})) is None

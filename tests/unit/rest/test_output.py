@@ -43,7 +43,7 @@ PLAY: list[dict[str, Any]] = [
 ]
 
 
-def run(folder: Path, instance: dict[str, Any], credentials: dict[str, Any]) -> str:
+def run(folder: Path, instance: dict[str, Any], credentials: dict[str, Any], **environment: str) -> str:
     """Run the play in check mode with all output there is; return that output."""
     defaults = {"instances": [instance], "credentials": "{{ given }}", "timeout": 5}
     play = [{**PLAY[0], "module_defaults": {"group/atlassian_dc.hardening.products": defaults}}]
@@ -64,6 +64,7 @@ def run(folder: Path, instance: dict[str, Any], credentials: dict[str, Any]) -> 
             "ANSIBLE_CALLBACKS_ENABLED": "atlassian_dc.hardening.ledger",
             "ANSIBLE_LIBRARY": str(CHECKOUT / "tests/unit/ledger/library"),
             "ANSIBLE_LOG_PATH": str(folder / "log"),
+            **environment,
         },
         text=True,
         capture_output=True,
@@ -76,7 +77,7 @@ def run(folder: Path, instance: dict[str, Any], credentials: dict[str, Any]) -> 
     return "".join([done.stdout, done.stderr, (folder / "log").read_text(encoding="utf-8"), *reports])
 
 
-@pytest.mark.parametrize("outcome", ["accepted", "refused", "broken"])
+@pytest.mark.parametrize("outcome", ["accepted", "accepted from the environment", "refused", "broken"])
 def test_no_output_holds_a_credential(tmp_path: Path, outcome: str) -> None:
     token, password = "tOkEn-0f-tHe-tEsT", "pAsSwOrD-0f-tHe-tEsT"
     with scripted_server() as server:
@@ -89,7 +90,15 @@ def test_no_output_holds_a_credential(tmp_path: Path, outcome: str) -> None:
         for path in host.answers if answer else ():
             server.on(f"GET {path}", answer)
         entry = {"token": token, "username": "administrator", "password": password}
-        told = run(tmp_path, host.instance, {"jira": entry})
+        if "environment" in outcome:
+            told = run(
+                tmp_path,
+                host.instance,
+                {},
+                **{f"ATLASSIAN_DC_DESK_{key.upper()}": value for key, value in entry.items()},
+            )
+        else:
+            told = run(tmp_path, host.instance, {"jira": entry})
         assert server.paths()
     for secret in (token, password, "QWRtaW5", "YWRtaW5pc3RyYXRvcjpwQXNT"):
         assert secret not in told
@@ -99,7 +108,7 @@ def test_no_output_holds_a_credential(tmp_path: Path, outcome: str) -> None:
     # The task before has found out whether the login is right.
     word = "refused before in this run" if outcome == "refused" else "atlassian_dc_product_settings_admin_groups"
     assert word in reasons["DC-ADM-03"]
-    if outcome == "accepted":
+    if outcome.startswith("accepted"):
         assert "hidden" in told
         assert "com.example" in told
         assert "member of jira-administrators" not in told  # one is few
