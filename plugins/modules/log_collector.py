@@ -152,6 +152,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._shipping_h
 
 CONTROL = "DC-LOG-03"
 PREFIX = "collector-"
+SECONDS = 10
+"""How long what was just started may take until it is right."""
 
 
 class LogCollector:
@@ -196,7 +198,7 @@ class LogCollector:
             return [str(exc)]
         if self.request is not None or self.changes.check_mode:
             return []
-        for _second in range(10):
+        for _second in range(SECONDS):
             drift = self._drift()
             if not drift:
                 break

@@ -26,6 +26,7 @@ sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / ".collections")]
 
 from fidelity import login_lines  # noqa: E402
 from fidelity.lab import Lab  # noqa: E402
+from fidelity.shipped import DISTURBANCES, FIVE, LOGS, UNIT, Disturbed  # noqa: E402
 from hosts.progress import HostsError, fail, say, step  # noqa: E402
 from unit.doubles import asked  # noqa: E402
 from unit.doubles.instances import compiled  # noqa: E402
@@ -317,6 +318,51 @@ def judge_products(rounds: int) -> list[str]:
     ]
 
 
+def ship(lines: int, rounds: int) -> list[str]:
+    """Return what shipping costs, and how many lines come through each disturbance."""
+    host, sink = "jira1", "logs"
+    with tempfile.TemporaryDirectory(prefix="atlassian-dc-bench-") as scratch:
+        lab = Lab("bench-shipping", Path(scratch))
+        try:
+            lab.up([f"{host}=jira:bookworm", f"{sink}=base:bookworm"])
+            lab.sh(host, f"mkdir -p {LOGS}")
+            settings: dict[str, Any] = {
+                "atlassian_dc_log_collector": [{"host": lab.group.hosts()[sink].address, "port": 2514}],
+                "atlassian_dc_log_shipping_collector_hosts": [sink],
+                "atlassian_dc_log_shipping_ca_dir": str(Path(scratch) / "ca"),
+                "atlassian_dc_log_shipping_extra_logs": FIVE,
+            }
+            outcome = lab.play("harden", "--tags", "log_shipping", "--limit", host, **settings)
+            if outcome.statuses(host)["DC-LOG-03"] != "fixed":
+                raise HostsError(f"logs are not shipped: {outcome.reason(host, 'DC-LOG-03')}")
+            disturbed = Disturbed(lab, host, sink)
+            rates = []
+            for number in range(rounds):
+                used = -int(lab.sh(host, f"systemctl show --value --property=CPUUsageNSec {UNIT}"))
+                came, _twice = disturbed.disturb(f"speed{number}", lines // 5, [], False, False, 120)
+                used += int(lab.sh(host, f"systemctl show --value --property=CPUUsageNSec {UNIT}"))
+                rates.append(came / (used / 1e9))
+            found = [
+                "## Shipping logs",
+                "",
+                f"{statistics.median(rates):,.0f} lines for each second of one core, on the host of the product.",
+                "",
+                f"{lines} lines to five logs while something happens:",
+                "",
+                "| what happens | lines that came | twice |",
+                "|---|---|---|",
+            ]
+            for number, (name, steps) in enumerate(DISTURBANCES.items()):
+                together = len(steps) > 5
+                rotated = together or not steps
+                came, twice = disturbed.disturb(f"case{number}", lines // 5, steps, rotated, together, 300)
+                also = ", then the host restarted" if together else ""
+                found.append(f"| {name}{also} | {came} | {twice} |")
+            return found
+        finally:
+            lab.down()
+
+
 def machine() -> str:
     """Say on what kind of machine this is, without naming it."""
     cores = len(os.sched_getaffinity(0))
@@ -335,9 +381,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=200_000, help="size of the tree (default: %(default)s)")
     parser.add_argument("--lines", type=int, default=50_000, help="lines of the mixed log (default: %(default)s)")
+    parser.add_argument("--shipped", type=int, default=200_000, help="lines that are shipped (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: %(default)s)")
     parser.add_argument(
-        "--part", choices=["tree", "audit", "filters", "products"], help="only print one part, write nothing"
+        "--part",
+        choices=["tree", "audit", "filters", "products", "shipping"],
+        help="only print one part, write nothing",
     )
     arguments = parser.parse_args(argv)
     if os.geteuid() != 0:
@@ -349,6 +398,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "audit": lambda: audit(arguments.rounds),
             "filters": lambda: judge_filters(arguments.lines),
             "products": lambda: judge_products(arguments.rounds),
+            "shipping": lambda: ship(arguments.shipped, arguments.rounds),
         }
         for name, part in parts.items():
             if arguments.part in (None, name):

@@ -20,6 +20,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils import _shi
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._shipping_authority import Authority
 
 from .lab import Lab, Outcome, differing
+from .shipped import DISTURBANCES, FIVE, KEPT, SINK_UNIT, UNIT, Disturbed
 
 HOSTS = {"jira12": "jira:bookworm", "jira13": "jira:trixie"}
 SINK = "logs"
@@ -29,29 +30,10 @@ CONTROL = "DC-LOG-03"
 PORT = 2514
 ETC = "/etc/atlassian-dc/log-shipping"
 STATE = "/var/lib/atlassian-dc-log-shipping"
-KEPT = "/var/log/atlassian-dc-log-shipping-collector"
-UNIT = "atlassian-dc-log-shipping.service"
-SINK_UNIT = "atlassian-dc-log-shipping-collector.service"
 CAPTURE = (Path(__file__).parent / "capture.py").read_text(encoding="utf-8")
 LINES = 2000
 """Lines to each of five logs while everything is disturbed; tests/bench writes more."""
 Row = Callable[[str, str, str, bool], None]
-
-WRITE = """
-n=%d
-for log in 1 2 3 4 5; do (
-    file=/srv/logs/log$log
-    for part in $(seq 20); do
-        seq -f "line $log-%%.0f of a log that is written to while everything is disturbed" \
-            $(((part - 1) * n / 20 + 1)) $((part * n / 20)) >> $file
-        sleep %s
-        case $part in
-            6 | 13) [ ! -e $file.1 ] || mv $file.1 $file.2; mv $file $file.1 ;;
-        esac
-    done
-) & done
-wait
-"""
 
 
 class Story:
@@ -63,9 +45,7 @@ class Story:
             "atlassian_dc_log_collector": [{"host": lab.group.hosts()[SINK].address, "port": PORT}],
             "atlassian_dc_log_shipping_collector_hosts": [SINK],
             "atlassian_dc_log_shipping_ca_dir": str(lab.folder / "ca"),
-            "atlassian_dc_log_shipping_extra_logs": [
-                {"path": f"/srv/logs/log{n}", "kind": "access"} for n in range(1, 6)
-            ],
+            "atlassian_dc_log_shipping_extra_logs": FIVE,
         }
         for host in HOSTS:
             lab.sh(host, "mkdir -p /srv/logs")
@@ -84,9 +64,7 @@ class Story:
         return outcome.statuses(host)[CONTROL]
 
     def kept(self, pattern: str, host: str = "jira12") -> list[str]:
-        """Return what the collector has of a host that an expression describes, each as often as it came."""
-        script = f"find {KEPT}/{host} -name '*.log' -exec grep -haoE '{pattern}' {{}} + || true"
-        return self.lab.sh(SINK, script).splitlines()
+        return Disturbed(self.lab, "jira12", SINK).kept(pattern, host)
 
     def arrives(self, word: str, host: str = "jira12", within: float = 20) -> bool:
         """Write a line into the security log of a product, and say whether it comes to the collector."""
@@ -162,7 +140,9 @@ def test_a_second_run_changes_nothing(story: Story, host: str, row: Row) -> None
 
 
 def test_the_rsyslog_that_came_with_it_does_not_run(story: Story, host: str) -> None:
-    state = story.lab.sh(host, "systemctl is-active rsyslog.service; systemctl is-enabled rsyslog.service || true")
+    state = story.lab.sh(
+        host, "systemctl is-active rsyslog.service || true; systemctl is-enabled rsyslog.service || true"
+    )
     assert state.split() == ["inactive", "disabled"]
     assert story.lab.sh(host, "systemctl list-units --failed --plain --no-legend") == ""
 
@@ -214,34 +194,10 @@ def test_nobody_on_the_way_can_read_it(story: Story, row: Row) -> None:
 
 def test_no_line_is_lost_whatever_happens(story: Story, row: Row) -> None:
     """Killed five times, the collector stopped, the network cut, logs rotated, the host restarted."""
-    lab, host = story.lab, "jira12"
-    address = lab.group.hosts()[host].address
-    writer = threading.Thread(target=lambda: lab.sh(host, WRITE % (LINES, "0.6")))
-    kill = f"systemctl kill --signal=KILL {UNIT}"
-    steps = [
-        (host, kill),
-        (SINK, f"systemctl stop {SINK_UNIT}"),
-        (host, kill),
-        (SINK, f"systemctl start {SINK_UNIT}"),
-        (host, kill),
-        (SINK, f"ip route add blackhole {address}"),
-        (host, kill),
-        (SINK, f"ip route del blackhole {address}"),
-        (host, kill),
-    ]
-    writer.start()
-    for where, script in steps:
-        time.sleep(1)
-        lab.sh(where, script)
-    writer.join()
-    lab.group.restart(host)
-    found: list[str] = []
-    end = time.monotonic() + 90
-    while len(set(found)) < 5 * LINES and time.monotonic() < end:
-        time.sleep(2)
-        found = story.kept("line [1-5]-[0-9]+ of")
-    distinct, total = len(set(found)), len(found)
-    told = f"{distinct} of them, {total - distinct} twice"
+    host = "jira12"
+    steps = DISTURBANCES["all of these"]
+    distinct, twice = Disturbed(story.lab, host, SINK).disturb("line", LINES, steps, True, True, 90)
+    told = f"{distinct} of them, {twice} twice"
     row("log shipping: lines under disturbances", f"{5 * LINES}", told, distinct == 5 * LINES)
     assert distinct == 5 * LINES
     outcome = story.play("audit", "--limit", host)
