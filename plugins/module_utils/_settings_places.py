@@ -9,7 +9,6 @@ cannot be looked into ends the search: what lies behind it may be overruled.
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import urllib.parse
@@ -46,6 +45,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_v
     picked,
     reached,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._stored_config import parse_stored_settings
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand
 
 Result = TypeVar("Result")
@@ -314,7 +314,7 @@ class Product:
         return (found if form is None else picked(stored(found, form), place)), "database"
 
 
-def stored(text: str, form: str) -> Any:
+def stored(text: str, form: str) -> dict[str, Any]:
     """Return settings that a database keeps as one document.
 
     Raises:
@@ -322,16 +322,10 @@ def stored(text: str, form: str) -> Any:
 
     """
     try:
-        if form == "json":
-            return json.loads(text)
-        root = parse_xml(text.encode())
-    except (ValueError, RecursionError) as exc:
-        raise UnknownValueError(f"what the database holds is no {form.upper()}") from exc
-
-    def values(element: Any) -> Any:
-        return {child.tag: values(child) for child in element} if len(element) else (element.text or "").strip()
-
-    return values(root)
+        # What is a flag or a number the setting itself says.
+        return parse_stored_settings(text, form, (), ())
+    except ParseError as exc:
+        raise UnknownValueError(f"what the database holds is no {form.upper()}: {exc}") from exc
 
 
 def products_of(module: AnsibleModule) -> list[Product]:
