@@ -10,7 +10,6 @@ cannot be looked into ends the search: what lies behind it may be overruled.
 from __future__ import annotations
 
 import os
-import stat
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_
     parse_xml,
     text_of,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._files import read_regular
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rest import (
     RestClient,
     RestError,
@@ -280,15 +280,7 @@ class Product:
     def _file(self, kind: str, path: str) -> Any:
         """Return the content of a file, None where there is none, a `UnknownValueError` where it cannot be read."""
         try:
-            handle = os.open(
-                os.path.join(self.root, path.lstrip("/")), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            )
-            with os.fdopen(handle, "rb") as stream:
-                if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                    return UnknownValueError(f"{path} is not a regular file")
-                data = stream.read(MAX_FILE + 1)
-            if len(data) > MAX_FILE:
-                return UnknownValueError(f"{path} is too large")
+            data, _info = read_regular(os.path.join(self.root, path.lstrip("/")), MAX_FILE)
             return parse_xml(data) if kind == "xml_file" else parse_properties(text_of(data))
         except FileNotFoundError:
             return None
