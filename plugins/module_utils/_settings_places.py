@@ -9,9 +9,7 @@ cannot be looked into ends the search: what lies behind it may be overruled.
 
 from __future__ import annotations
 
-import json
 import os
-import stat
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +24,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_
     parse_xml,
     text_of,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._files import read_regular
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rest import (
     RestClient,
     RestError,
@@ -46,6 +45,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_v
     picked,
     reached,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._stored_config import parse_stored_settings
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand
 
 Result = TypeVar("Result")
@@ -280,15 +280,7 @@ class Product:
     def _file(self, kind: str, path: str) -> Any:
         """Return the content of a file, None where there is none, a `UnknownValueError` where it cannot be read."""
         try:
-            handle = os.open(
-                os.path.join(self.root, path.lstrip("/")), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            )
-            with os.fdopen(handle, "rb") as stream:
-                if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                    return UnknownValueError(f"{path} is not a regular file")
-                data = stream.read(MAX_FILE + 1)
-            if len(data) > MAX_FILE:
-                return UnknownValueError(f"{path} is too large")
+            data, _info = read_regular(os.path.join(self.root, path.lstrip("/")), MAX_FILE)
             return parse_xml(data) if kind == "xml_file" else parse_properties(text_of(data))
         except FileNotFoundError:
             return None
@@ -314,7 +306,7 @@ class Product:
         return (found if form is None else picked(stored(found, form), place)), "database"
 
 
-def stored(text: str, form: str) -> Any:
+def stored(text: str, form: str) -> dict[str, Any]:
     """Return settings that a database keeps as one document.
 
     Raises:
@@ -322,16 +314,10 @@ def stored(text: str, form: str) -> Any:
 
     """
     try:
-        if form == "json":
-            return json.loads(text)
-        root = parse_xml(text.encode())
-    except (ValueError, RecursionError) as exc:
-        raise UnknownValueError(f"what the database holds is no {form.upper()}") from exc
-
-    def values(element: Any) -> Any:
-        return {child.tag: values(child) for child in element} if len(element) else (element.text or "").strip()
-
-    return values(root)
+        # What is a flag or a number the setting itself says.
+        return parse_stored_settings(text, form, (), ())
+    except ParseError as exc:
+        raise UnknownValueError(f"what the database holds is no {form.upper()}: {exc}") from exc
 
 
 def products_of(module: AnsibleModule) -> list[Product]:

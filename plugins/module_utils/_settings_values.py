@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._audit_coverage import LEVELS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Evidence, evidence
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._versions import VersionError, parse_version
 
 MAX_WORDS = 1000
 MAX_SHOWN = 10
@@ -58,20 +59,19 @@ class Reading:
 # ---- versions --------------------------------------------------------------------------------------------------------
 
 
-def numbers(version: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version."""
-    found = []
-    for part in version.split("."):
-        if not (part.isascii() and part.isdigit()) or len(part) > 9:
-            break
-        found.append(int(part))
-    return tuple(found)
-
-
 def reached(version: str, since: Iterable[str]) -> bool:
-    """Whether a version has what came with these: in its own line with that one, in later lines with the last."""
-    mine, known = numbers(version), sorted(map(numbers, since))
-    return any(mine[:2] == release[:2] and mine >= release for release in known) or mine >= known[-1]
+    """Whether a version has what came with these: in its own line with that one, in later lines with the last.
+
+    Raises:
+        UnknownValueError: it is no version.
+
+    """
+    try:
+        mine, known = parse_version(version), sorted(map(parse_version, since))
+    except VersionError as exc:
+        raise UnknownValueError(f"its version is not known: {exc}") from exc
+    own_line = (release for release in known if release.numbers[:2] == mine.numbers[:2])
+    return any(mine >= release for release in own_line) or mine >= known[-1]
 
 
 def concerns(entry: Mapping[str, Any], version: str | None) -> bool | None:
@@ -79,10 +79,11 @@ def concerns(entry: Mapping[str, Any], version: str | None) -> bool | None:
     since, before = entry.get("since"), entry.get("before")
     if not since and not before:
         return True
-    if not version or not numbers(version):
+    try:
+        mine = parse_version(version or "")
+    except VersionError:
         return None
-    mine = numbers(version)
-    return not (since and mine < numbers(since)) and not (before and mine >= numbers(before))
+    return not (since and mine < parse_version(since)) and not (before and mine >= parse_version(before))
 
 
 # ---- what a place says -----------------------------------------------------------------------------------------------

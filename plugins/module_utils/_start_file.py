@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_parse import jvm_properties, split_words
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._files import read_regular
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand
 
 MAX_SIZE = 1024 * 1024
@@ -70,14 +71,11 @@ def write_properties(
     if os.path.realpath(real) != real:
         raise ChangeError(f"{path} is reached through a symbolic link, which is not followed")
     try:
-        handle = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as stream:
-            info = os.fstat(stream.fileno())
-            data = stream.read(MAX_SIZE + 1) if stat.S_ISREG(info.st_mode) else b""
+        data, info = read_regular(real, MAX_SIZE)
     except OSError as exc:
         raise ChangeError(f"{path}: {exc.strerror}") from exc
-    if not data or len(data) > MAX_SIZE:
-        raise ChangeError(f"{path} is empty, too large or not a regular file")
+    if not data:
+        raise ChangeError(f"{path} is empty")
     try:
         content = with_properties(data.decode("utf-8", "surrogateescape"), variable, properties)
     except ValueError as exc:

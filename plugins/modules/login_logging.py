@@ -77,6 +77,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._audit_cove
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_parse import jvm_properties
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._files import read_regular
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import (
     CONTROL_ARGUMENTS,
     PENDING_RESTART,
@@ -151,12 +152,7 @@ class LogFile:
         if os.path.realpath(real) != real:
             raise LogConfigError(f"{path}: reached through a symbolic link, which is not followed")
         try:
-            handle = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(handle, "rb") as stream:
-                self.info = os.fstat(stream.fileno())
-                if not stat.S_ISREG(self.info.st_mode):
-                    raise LogConfigError(f"{path}: not a regular file")
-                data = stream.read(MAX_SIZE + 1)
+            data, self.info = read_regular(real, MAX_SIZE)
         except OSError as exc:
             raise LogConfigError(f"{path}: {exc.strerror}") from exc
         self._properties = properties

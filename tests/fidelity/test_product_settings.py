@@ -10,138 +10,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from doubles.common import double
+from settings_flips import AUDITED, BY_ARGUMENT, GOOD, GOOD_FOR, ROUNDS, TOKEN, TOKENS, WITH_LOGINS, Flip
 
 from .lab import Lab, Outcome
 
-DOUBLES = double.COMMON.parent
 ROLE = ("--tags", "product_settings")
 PRODUCTS = ("jira", "confluence", "bitbucket", "bamboo", "crowd")
-STATE = double.settings_for(DOUBLES / "jira", "unhardened", [])
-TOKEN = STATE["admin_token"]
 SETTINGS: dict[str, Any] = {
     "atlassian_dc_credentials": {product: {"token": TOKEN} for product in PRODUCTS},
     "atlassian_dc_product_settings_enforce_basic_auth": True,
     "atlassian_dc_product_settings_enforce_rate_limit": True,
     "atlassian_dc_product_settings_enforce_signup": True,
 }
-AUDITED = ("jira", "confluence", "bitbucket")
-"""Products whose audit log is one app of the vendor."""
-WITH_LOGINS = (*AUDITED, "bamboo")
-"""Products that have the vendor's app for ways to log in."""
 Row = Callable[[str, str, str, bool], None]
 
 
-@dataclass(frozen=True)
-class Flip:
-    """A setting that somebody changes for the worse.
-
-    Attributes:
-        control: that must fail.
-        name: of the setting.
-        products: that have it.
-        table: of the stand-in.
-        value: what is written over it; of a table with rows, over those in which ``where`` holds.
-        becomes: the control's status after harden; `not_checked` where it is put right and something else is not known.
-        where: column and value.
-
-    """
-
-    control: str
-    name: str
-    products: tuple[str, ...]
-    table: str
-    value: Any
-    becomes: str
-    where: tuple[str, str] | None = None
-
-
-ATTEMPTS = "jira.maximum.authentication.attempts.allowed"
-TOKENS = "personalAccessTokensExpirationConfiguration"
-ROUNDS: list[list[Flip]] = [
-    [
-        Flip("DC-AUT-01", "sso_bypass", WITH_LOGINS, "sso", {"enable-authentication-fallback": True}, "fail"),
-        Flip("DC-AUT-03", "basic_auth_blocked", WITH_LOGINS, "basic-auth", {"block-requests": False}, "fixed"),
-        Flip(
-            "DC-AUT-04",
-            "tokens_without_end",
-            ("bamboo",),
-            "security-settings",
-            {TOKENS: {"expirationRequired": False}},
-            "fixed",
-        ),
-        Flip("DC-AUT-06", "password_policy", ("jira",), "password-policy", [], "fail"),
-        Flip(
-            "DC-AUT-07", "public_signup", ("bamboo",), "security-settings", {"signUp": {"enabled": True}}, "not_checked"
-        ),
-        Flip("DC-BRU-05", "captcha_attempts", ("jira",), "properties", {"value": "99"}, "fixed", ("id", ATTEMPTS)),
-        Flip(
-            "DC-BRU-05",
-            "captcha_asked",
-            ("bamboo",),
-            "security-settings",
-            {"bruteForceProtection": {"enabled": False}},
-            "fixed",
-        ),
-        Flip("DC-RAT-01", "rate_limit", ("bitbucket",), "rate-limit", {"enabled": False}, "fixed"),
-        Flip("DC-LOG-01", "audit_coverage", AUDITED, "audit-coverage", {"levelByArea": {"security": "base"}}, "fixed"),
-        Flip("DC-LOG-02", "audit_exclusions", AUDITED, "audit-denylist", {"actions": ["user.created"]}, "fixed"),
-    ],
-    [
-        Flip("DC-AUT-01", "sso", WITH_LOGINS, "idps", [], "fail"),
-        Flip("DC-AUT-03", "basic_auth_users", WITH_LOGINS, "basic-auth", {"allowed-users": ["build"]}, "fail"),
-        Flip(
-            "DC-AUT-04", "token_days", ("bamboo",), "security-settings", {TOKENS: {"maxDaysUntilExpiry": 3650}}, "fixed"
-        ),
-        Flip(
-            "DC-BRU-05",
-            "captcha_attempts",
-            ("bamboo",),
-            "security-settings",
-            {"bruteForceProtection": {"loginAttempts": 99}},
-            "fixed",
-        ),
-        Flip("DC-BRU-05", "captcha_attempts", ("jira",), "properties", {"value": "0"}, "fixed", ("id", ATTEMPTS)),
-        Flip(
-            "DC-LOG-02",
-            "audit_retention_days",
-            AUDITED,
-            "audit-retention",
-            {"period": {"years": 0, "months": 1, "days": 0}},
-            "fixed",
-        ),
-    ],
-    [
-        Flip("DC-AUT-01", "login_form", WITH_LOGINS, "sso", {"show-login-form": True}, "fail"),
-        Flip("DC-AUT-03", "basic_auth_paths", WITH_LOGINS, "basic-auth", {"allowed-paths": ["/rest/*"]}, "fail"),
-    ],
-]
 FLIPS = [(product, number, flip) for number, flips in enumerate(ROUNDS) for flip in flips for product in flip.products]
-GOOD: dict[str, Any] = {
-    "sso": {"show-login-form": False, "enable-authentication-fallback": False},
-    "idps": [{"id": 1, "name": "Example", "sso-type": "OIDC", "enabled": True}],
-    "password-policy": ["The password must have at least 12 characters."],
-    "tokens": [
-        {
-            "id": 1,
-            "name": "audit",
-            "user": STATE["admin_user"],
-            "createdAt": "2026-10-01T08:00:00.000+0000",
-            "expiringAt": (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
-            "lastAccessedAt": None,
-            "rawToken": TOKEN,
-        }
-    ],
-}
-"""What only a person can put right, done before the first round."""
-BY_ARGUMENT = ("jira", "confluence")
-"""Products that an argument of the JVM tells when tokens end."""
-GOOD_FOR = {"password-policy": ("jira",), "tokens": BY_ARGUMENT}
 CHANGE = """
 import json, sys
 path, value, where = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])

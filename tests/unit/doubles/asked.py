@@ -59,7 +59,7 @@ def described(instance: Instance, client: Client) -> dict[str, Any]:
         "product": instance.product,
         "version": instance.settings["version"],
         "install_dir": None,
-        "home_dir": None,
+        "home_dir": str(instance.home),
         "status_url": client.base + STATUS[instance.product],
         "jvm_arguments": [],
         "start_jvm_arguments": [],
@@ -67,15 +67,28 @@ def described(instance: Instance, client: Client) -> dict[str, Any]:
     }
 
 
-def audit(instances: Sequence[dict[str, Any]], check_mode: bool = True) -> Audit:
-    """Ask doubles as the role does, and for their apps."""
-    params = {
+def judge_settings(instances: Sequence[dict[str, Any]], check_mode: bool = True) -> dict[str, str]:
+    """Judge the settings of one double, and put them right; return the status of each control."""
+    params = params_of(instances)
+    findings = Findings(params, product_settings.CONTROLS, check_mode)
+    ProductSettings(params, findings, Changes(check_mode), products(params), no_program).run()
+    return {finding["control"]: finding["status"] for finding in findings.results}
+
+
+def params_of(instances: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the parameters of the modules, as the role has them."""
+    return {
         **ROLE,
         "instances": list(instances),
         "credentials": [{"name": instance["name"], "token": TOKEN} for instance in instances],
         "products": DATA,
         "timeout": 30,
     }
+
+
+def audit(instances: Sequence[dict[str, Any]], check_mode: bool = True) -> Audit:
+    """Ask doubles as the role does, and for their apps."""
+    params = params_of(instances)
     settings = Findings(params, product_settings.CONTROLS, check_mode)
     accounts = Findings(params, product_accounts_info.CONTROLS, True)
     asked = [products(params) for _module in range(3)]

@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import ssl
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Callable
 
 PATIENCE = 5
@@ -45,8 +47,8 @@ class Scripted:
 
 
 @contextlib.contextmanager
-def scripted_server() -> Iterator[Scripted]:
-    """Run one on a port of the loopback interface."""
+def scripted_server(certificate: Path | None = None) -> Iterator[Scripted]:
+    """Run one on a port of the loopback interface, with TLS where there is a certificate, in a file with its key."""
     script = Scripted()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -80,9 +82,13 @@ def scripted_server() -> Iterator[Scripted]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    script.url = f"http://127.0.0.1:{server.server_address[1]}"
+    script.url = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_address[1]}"
     try:
         yield script
     finally:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
+import subprocess
 import time
 import urllib.error
 from collections.abc import Iterator
@@ -309,6 +311,40 @@ def test_a_product_that_stays_busy_is_given_up(server: Scripted) -> None:
 )
 def test_how_long_to_wait(status: int, after: str, attempt: int, seconds: float | None) -> None:
     assert wait_before(Answer(status, {"retry-after": after}), attempt, 60.0) == seconds
+
+
+# ---- certificates --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a certificate of 127.0.0.1 that only itself has signed, in a file with its key."""
+    if not shutil.which("openssl"):
+        pytest.skip("needs openssl")
+    file = tmp_path_factory.mktemp("tls") / "both.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=product"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(file), "-out", f"{file}.crt"]
+    subprocess.run(command, check=True, capture_output=True)
+    file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+    return file
+
+
+def test_a_certificate_nobody_has_signed_gets_no_login(self_signed: Path) -> None:
+    with scripted_server(self_signed) as server:
+        server.on("GET /rest/x", {"a": 1})
+        asked = RestClient(server.url, logins_of({"token": "t"}), status={"path": "/status"}, timeout=5)
+        with pytest.raises(RestError) as caught:
+            asked.get("/rest/x")
+        assert caught.value.kind == "tls"
+        assert "self-signed certificate" in str(caught.value).replace("self signed", "self-signed")
+        assert "atlassian_dc_product_settings_ca_file" in str(caught.value)
+        with pytest.raises(RestError):
+            asked.get("/rest/other")
+        assert server.asked == []
+        known = RestClient(
+            server.url, logins_of({"token": "t"}), status={"path": "/status"}, timeout=5, ca_file=f"{self_signed}.crt"
+        )
+        assert known.get("/rest/x") == {"a": 1}
 
 
 # ---- pages --------------------------------------------------------------------------------------------------------

@@ -419,11 +419,14 @@ public final class Rest {
         return rows.isEmpty() ? refusal("missing", call.occasion()) : new Answer(status, JSON, shaped(call, rows.get(0)));
     }
 
-    private String shaped(Call call, Map<String, Object> row) {
+    /** A row as it is told; some tables have texts in place of rows. */
+    private String shaped(Call call, Object entry) {
         String form = call.resource().option("as", "");
-        if (form.isEmpty()) {
-            return Json.write(row);
+        if (form.isEmpty() || !(entry instanceof Map<?, ?>)) {
+            return Json.write(entry);
         }
+        @SuppressWarnings("unchecked")
+        Map<String, Object> row = (Map<String, Object>) entry;
         Map<String, Object> all = new HashMap<>(row);
         String wanted = call.request().parameters().getOrDefault("expand", "");
         all.put("expanded", Stream.of(wanted.split(",")).filter(name -> row.get(name) != null)
@@ -448,8 +451,9 @@ public final class Rest {
         known.put("total", all.size());
         known.put("last", last);
         known.put("page", first);
-        known.put("cursor", part.isEmpty() ? "" : part.get(part.size() - 1).getOrDefault("cursor", ""));
-        known.put("items", part.stream().map(row -> shaped(call, row)).collect(Collectors.joining(",")));
+        List<?> entries = part;
+        known.put("cursor", last || !(entries.get(part.size() - 1) instanceof Map<?, ?> row) ? "" : row.get("cursor"));
+        known.put("items", entries.stream().map(entry -> shaped(call, entry)).collect(Collectors.joining(",")));
         // Parts of a page that only the last one has not.
         known.put("more", last ? "" : fill(forms.getOrDefault("more:" + call.resource().option("page", ""), ""), call, known));
         return new Answer(200, JSON, fill(page.template(), call, known));
