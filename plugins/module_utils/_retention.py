@@ -21,6 +21,10 @@ CONFIG = "/etc/atlassian-dc/log-shipping/rotation.conf"
 SCRIPT = "/etc/atlassian-dc/log-shipping/rotate"
 STATE = "/var/lib/atlassian-dc-log-shipping-rotation"
 UNIT = "atlassian-dc-log-shipping-rotation"
+SHIPPER = "atlassian-dc-log-shipping.service"
+"""Sends the logs off the host. It does not read copies, or all lines would come twice: so it has to be there first."""
+UNSHIPPED_MEGABYTES = 1024
+"""Size beyond which a log is cut although nothing has read it."""
 
 HEADER = "# Written by atlassian_dc.hardening, role log_shipping. Change its variables, not this file.\n"
 
@@ -166,10 +170,22 @@ def render_config(logs: Sequence[Truncated], keep_days: int) -> str:
     return "\n".join(parts)
 
 
-def render_script(aged: Sequence[Aged], keep_days: int, logrotate: str) -> str:
+def render_script(truncated: Sequence[Truncated], aged: Sequence[Aged], keep_days: int, logrotate: str) -> str:
     """Return the script that the unit runs: what one log makes impossible does not keep it from the others."""
-    lines = ["#!/bin/sh\n", HEADER, "failed=0\n"]
-    lines.append(f"{logrotate} --state {STATE}/state {CONFIG} || failed=1\n")
+    logs = shlex.join(log.path for log in truncated)
+    large = f"find {logs} -size +{UNSHIPPED_MEGABYTES}M 2>/dev/null | grep -q ." if truncated else "false"
+    lines = [
+        "#!/bin/sh\n",
+        HEADER,
+        "failed=0\n",
+        f"unit={SHIPPER}\n",
+        'if systemctl -q is-enabled "$unit" 2>/dev/null && ! systemctl -q is-active "$unit" &&\n',
+        f"  ! {{ {large}; }}; then\n",
+        f"  echo 'logs wait to be rotated until {SHIPPER} has read them'\n",
+        "else\n",
+        f"  {logrotate} --state {STATE}/state {CONFIG} || failed=1\n",
+        "fi\n",
+    ]
     for item in aged:
         # As the account that may delete them anyway: it could put a link in the place of the folder.
         argv = [

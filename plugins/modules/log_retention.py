@@ -491,7 +491,7 @@ class LogRetention:
         quoted = [quote_word(f"-{folder}").replace("%", "%%") for folder in folders]
         files = (
             OwnFile(CONFIG, render_config(truncated, self.keep_days), validate=self._refuses),
-            OwnFile(SCRIPT, render_script(aged, self.keep_days, LOGROTATE), 0o755),
+            OwnFile(SCRIPT, render_script(truncated, aged, self.keep_days, LOGROTATE), 0o755),
         )
         units = (render_service(quoted), render_timer())
         return OwnTimer(UNIT, *units, files, self.changes, self.run_command, self.root)

@@ -84,7 +84,9 @@ class Story:
     def brought(self, host: str) -> set[str]:
         """Files of the packages that harden has installed, and where the package manager keeps its own."""
         new = set(self.lab.sh(host, PACKAGES).split()) - self.packages[host]
-        return set(self.lab.sh(host, f"dpkg-query --listfiles {' '.join(new)}").splitlines()) if new else set()
+        listed = self.lab.sh(host, f"dpkg-query --listfiles {' '.join(new)}").splitlines() if new else []
+        # Packages of Debian 12 still name folders that are links below /usr.
+        return {*listed, *(f"/usr{path}" for path in listed)}
 
     def trees(self, host: str) -> list[str]:
         """Install trees and homes of the host."""
@@ -267,7 +269,9 @@ def test_the_same_host_audited_twice_gives_the_same_report(story: Story) -> None
 
 def test_a_host_without_product_is_audited_and_hardened_to_no_effect(story: Story) -> None:
     for outcome in (story.audit, story.harden):
-        assert not outcome.with_status(EMPTY, "fail", "fixed", "error") - UNSAID
+        # What it says of the site it says for the others.
+        own = {entry["id"] for entry in outcome.entries(EMPTY) if entry["scope"] != "site"}
+        assert not own & outcome.with_status(EMPTY, "fail", "fixed", "error") - UNSAID
         assert outcome.statuses(EMPTY)["DC-USR-01"] == "not_applicable"
         assert outcome.changed_tasks(EMPTY) == []
 

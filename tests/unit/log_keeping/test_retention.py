@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -121,8 +122,31 @@ class TestWhatIsRead:
 
     def test_the_script_takes_names_for_nothing_but_names(self) -> None:
         aged = [rules.Aged("/srv/a b;c", "x.*", "jira", "jira")]
-        script = rules.render_script(aged, 90, "/usr/sbin/logrotate")
+        script = rules.render_script([], aged, 90, "/usr/sbin/logrotate")
         assert " --reuid=jira --regid=jira --clear-groups find '/srv/a b;c' -maxdepth 1 -type f -name 'x.*'" in script
+
+
+@pytest.mark.parametrize(
+    ("enabled", "active", "large", "rotates"),
+    [(True, True, False, True), (True, False, False, False), (False, False, False, True), (True, False, True, True)],
+)
+def test_a_log_waits_for_who_sends_it_elsewhere(
+    tmp_path: Path, enabled: bool, active: bool, large: bool, rotates: bool
+) -> None:
+    log = tmp_path / "a log"
+    log.touch()
+    os.truncate(log, 2 * 2**30 if large else 10)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "systemctl").write_text(f'#!/bin/sh\n[ "$2" = is-enabled ] && exit {1 - enabled}\nexit {1 - active}\n')
+    (tools / "logrotate").write_text("#!/bin/sh\necho rotated\n")
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    script = rules.render_script([rules.Truncated(str(log), "jira", "jira")], [], 90, "logrotate")
+    environment = {"PATH": f"{tools}:/usr/bin:/bin"}
+    done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout == "rotated\n") == rotates
+    assert ("wait to be rotated" in done.stdout) == (not rotates)
 
 
 @pytest.mark.parametrize("product", sorted(load_products()))
