@@ -46,6 +46,7 @@ COLLECTOR = "collector.atlassian-dc.internal"
 CANARY = "canary"
 CANARY_MINUTES = 5
 STATS_SECONDS = 10
+STUCK_SAMPLES = 6
 LONGEST = 1100
 """Longest entry in KiB that is shipped whole; a longer one comes in parts."""
 
@@ -414,13 +415,12 @@ fi
 """
 
 _WATCH = """\
-# Where several collectors are configured, the shipper waits for the first when none has answered: it starts anew, with
-# all that waits in its queue, when it stands still although one of them can be reached.
-head() {{ ls -i $state/queue.0* 2>/dev/null | head -n 1; cat $state/queue.qi 2>/dev/null; }}
-old=$(cat $state/watched 2>/dev/null || true)
-new=$(head | sha256sum)
-echo "$new" > $state/watched
-[ -e $state/queue.qi ] && [ "$old" = "$new" ] || exit 0
+# rsyslog never again tries a collector that has once shown it a wrong certificate, and where several are configured it
+# waits for the first when none has answered. So it starts anew, with all that waits in its queue, when something waits,
+# nothing was sent for {samples} samples of its statistics, and one of them can be reached.
+recent() {{ tail -c 100000 {stats} 2>/dev/null | grep -F "$1" | tail -n "$2"; }}
+[ "$(recent '"name": "ship"' {samples} | grep -vc '"size": 0,')" -eq {samples} ] || exit 0
+! recent '"name": "collector' {sent} | grep -vq '"processed": 0,' || exit 0
 for target in {targets}; do
     if timeout 5 bash -c "exec 3<>/dev/tcp/${{target%%/*}}/${{target##*/}}" 2>/dev/null; then
         systemctl try-restart {service}
@@ -434,10 +434,11 @@ def render_canary(plan: Plan) -> str:
     """Return the script that sends a sign of life for every kind of logs."""
     names = " ".join(canary_id(instance, kind) for instance, _product, kind in plan.canaries)
     script = HEADER + _CANARY.format(state=STATE, names=names, stats=STATS)
-    if len(plan.collectors) > 1:
-        targets = " ".join(f"{word_of_shell(item.host)}/{item.port}" for item in plan.collectors)
-        script += _WATCH.format(targets=targets, service=SERVICE)
-    return script
+    targets = " ".join(f"{word_of_shell(item.host)}/{item.port}" for item in plan.collectors)
+    actions = len(plan.collectors) + (len(plan.collectors) > 1)
+    return script + _WATCH.format(
+        targets=targets, service=SERVICE, stats=STATS, samples=STUCK_SAMPLES, sent=STUCK_SAMPLES * actions
+    )
 
 
 def word_of_shell(text: str) -> str:
@@ -533,7 +534,8 @@ def mend(folder):
         if len(noted) == 2 and int(noted[1][0]) == first and int(noted[1][1]) in ends[first]:
             begin = int(noted[1][1])
     count = sum(len(found) for found in ends.values()) - (ends[first].index(begin) + 1 if begin else 0)
-    size = sum(os.path.getsize(path(number)) for number in numbers) - begin
+    # rsyslog takes off the size of a file once it is through with all of it.
+    size = sum(os.path.getsize(path(number)) for number in numbers)
     text = (
         "<OPB:1:qqueue:1:\\n+iQueueSize:2:%d:%d:\\n+tVars.disk.sizeOnDisk:2:%d:%d:\\n>End\\n.\\n"
         % (len(str(count)), count, len(str(size)), size)

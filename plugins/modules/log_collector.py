@@ -59,6 +59,14 @@ options:
     description: How many days are kept.
     type: int
     default: 400
+  ca_dir:
+    description: Folder on the controller with the authority that signs certificates. Used by the action plugin.
+    type: str
+    default: ~/.atlassian-dc/log-shipping-ca
+  certificate_days:
+    description: How long its certificates hold. Used by the action plugin.
+    type: int
+    default: 365
   authority:
     description: Certificate of the authority on the controller. Filled in by the action plugin where there is one.
     type: str
@@ -262,6 +270,8 @@ def main() -> None:
             },
             "peers": {"type": "list", "elements": "str", "default": []},
             "days": {"type": "int", "default": 400},
+            "ca_dir": {"type": "str", "default": "~/.atlassian-dc/log-shipping-ca"},
+            "certificate_days": {"type": "int", "default": 365},
             "authority": {"type": "str"},
             "issued": {"type": "dict"},
             **CONTROL_ARGUMENTS,

@@ -100,6 +100,14 @@ options:
     description: How much may wait on disk while no collector answers.
     type: int
     default: 1024
+  ca_dir:
+    description: Folder on the controller with the authority that signs certificates. Used by the action plugin.
+    type: str
+    default: ~/.atlassian-dc/log-shipping-ca
+  certificate_days:
+    description: How long its certificates hold. Used by the action plugin.
+    type: int
+    default: 365
   authority:
     description: Certificate of the authority on the controller. Filled in by the action plugin where there is one.
     type: str
@@ -546,6 +554,8 @@ def main() -> None:
             },
             "peers": {"type": "list", "elements": "str", "default": []},
             "queue_megabytes": {"type": "int", "default": 1024},
+            "ca_dir": {"type": "str", "default": "~/.atlassian-dc/log-shipping-ca"},
+            "certificate_days": {"type": "int", "default": 365},
             "authority": {"type": "str"},
             "issued": {"type": "dict"},
             "collector_results": {"type": "list", "elements": "dict", "default": []},

@@ -17,6 +17,9 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._shipping_a
     AuthorityError,
 )
 
+DEFAULT_FOLDER = "~/.atlassian-dc/log-shipping-ca"
+DEFAULT_DAYS = 365
+
 
 class CertifiedAction(ControlAction):
     """Runs the module; where it asks for a certificate, has one signed and runs it again with that."""
@@ -30,7 +33,8 @@ class CertifiedAction(ControlAction):
 
     def execute(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Run the module, twice where it asks for a certificate."""
-        folder, days = arguments.pop("ca_dir"), int(arguments.pop("certificate_days"))
+        folder = str(arguments.get("ca_dir") or DEFAULT_FOLDER)
+        days = int(arguments.get("certificate_days") or DEFAULT_DAYS)
         authority = Authority(Path(folder).expanduser())
         try:
             if not arguments.get("certificate"):

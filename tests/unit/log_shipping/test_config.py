@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._shipping_collector import (
@@ -22,6 +25,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._shipping_c
     CANARY_SCRIPT,
     CONFIG,
     SERVICE,
+    STATE,
     SYSTEMD,
     Collector,
     Plan,
@@ -96,7 +100,34 @@ def test_scripts_are_scripts(collectors: tuple[Collector, ...]) -> None:
     assert len(scripts) == 3
     for text in scripts:
         assert subprocess.run(["sh", "-n"], input=text, text=True, check=False).returncode == 0
-    assert ("try-restart" in files[CANARY_SCRIPT]) == (len(collectors) > 1)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "sent", "stuck"),
+    [
+        ([5] * 6, [0] * 6, True),
+        ([5] * 5, [0] * 5, False),
+        ([5] * 5 + [0], [0] * 6, False),
+        ([5] * 6, [0] * 5 + [1], False),
+        ([5] * 6, [1] + [0] * 6, True),
+    ],
+)
+def test_a_shipper_that_stands_still_is_started_anew(
+    tmp_path: Path, sizes: list[int], sent: list[int], stuck: bool
+) -> None:
+    """Where its collector can be reached."""
+    stats, log = tmp_path / "stats.json", tmp_path / "called"
+    action = '{"name": "collector0", "origin": "core.action", "processed": %d, "failed": 0}'
+    stats.write_text("".join(f"now: {action % count}\n" for count in sent) + "".join(sample(n) + "\n" for n in sizes))
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {log}\n')
+    (tmp_path / "systemctl").chmod(0o755)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        collector = Collector("127.0.0.1", listener.getsockname()[1], "relp")
+        plan = dataclasses.replace(PLAN, collectors=(collector,), inputs=())
+        script = render_files(plan, "")[CANARY_SCRIPT].replace(STATE, str(tmp_path))
+        path = f"{tmp_path}:{os.environ['PATH']}"
+        subprocess.run(["sh", "-c", script], check=False, env={**os.environ, "PATH": path})
+    assert log.exists() == stuck
 
 
 @given(st.text(st.characters(codec="ascii", exclude_categories=["Cc"])))
@@ -136,12 +167,12 @@ def test_whether_a_queue_grows(waiting: tuple[int, ...], growing: bool) -> None:
     assert is_growing(Stats(waiting=waiting)) == growing
 
 
-def test_signs_of_life_at_the_collector(tmp_path: pytest.TempPathFactory) -> None:
-    folder = tmp_path / "node1"  # type: ignore[operator]
+def test_signs_of_life_at_the_collector(tmp_path: Path) -> None:
+    folder = tmp_path / "node1"
     for day, sent in (("2026-11-27", 1), ("2026-11-28", 9), ("2026-11-29", 5)):
         (folder / day).mkdir(parents=True)
         (folder / day / "canary.jira.audit.log").write_text(f"x [a] canary {sent}\n")
         (folder / day / "jira.audit.log").write_text(f"x [a] canary {sent + 100}\n")
     (folder / "2026-11-29" / "canary.jira.access.log").write_text("x [a] canary torn")
     assert canaries_seen(str(tmp_path)) == {"node1": {"jira.audit": 9}}
-    assert canaries_seen(str(tmp_path / "absent")) == {}  # type: ignore[operator]
+    assert canaries_seen(str(tmp_path / "absent")) == {}
