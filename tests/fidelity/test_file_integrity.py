@@ -245,7 +245,7 @@ def test_missing_aide_is_installed_again(story: Story) -> None:
 
 def test_a_full_disk_leaves_no_half_baseline(story: Story) -> None:
     """There is no copy to put back, so a baseline would have to be taken."""
-    elsewhere = {"atlassian_dc_file_integrity_copies": str(story.lab.folder / "elsewhere")}
+    elsewhere: dict[str, Any] = {"atlassian_dc_file_integrity_copies": str(story.lab.folder / "elsewhere")}
     full = f"mount -t tmpfs -o size=16k tmpfs {STATE}; head -c 1M /dev/zero > {STATE}/x || true"
     story.lab.sh(REPLACED, full)
     try:
