@@ -73,7 +73,7 @@ def _text(word: str) -> str | None:
         return None
     if word.startswith("0"):
         word = "" if word == "0-" else word[1:]
-    return os.fsdecode(unquote_to_bytes(word))
+    return os.fsdecode(unquote_to_bytes(word.encode("utf-8", "surrogateescape")))
 
 
 def _time(word: str) -> int:

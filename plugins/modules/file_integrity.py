@@ -76,6 +76,10 @@ options:
     description: Why that is accepted. It is written to the journal and needed for O(accept).
     type: str
     default: ""
+  restart_follows:
+    description: Whether products are restarted later in this run, and this is judged again then.
+    type: bool
+    default: false
   changing:
     description:
       - Paths that this run has changed, or would in check mode, as far as its tasks have told.
@@ -177,6 +181,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes im
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import (
     CONTROL_ARGUMENTS,
     EVIDENCE_LIMIT,
+    PENDING_RESTART,
     Evidence,
     Findings,
     evidence,
@@ -187,6 +192,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._integrity_
     Look,
     content_of,
     deeds,
+    differ,
     renew,
     words,
 )
@@ -292,7 +298,7 @@ class Baseline:
         return sorted(
             path
             for path in ours.lines.keys() | kept.lines.keys()
-            if dict(zip(ours.fields, ours.lines.get(path, ()))) != dict(zip(kept.fields, kept.lines.get(path, ())))
+            if path not in ours.lines or path not in kept.lines or differ(ours.state(path), kept.state(path))
         )
 
 
@@ -561,7 +567,9 @@ class Integrity:
         drift = [self._evidence(item, known.get(item.path)) for item in self.differences[:LISTED]]
         if len(self.differences) > LISTED:
             drift.append(evidence(f"and {len(self.differences) - LISTED} more", "as in the baseline", "as above"))
-        self.findings.judge(UNCHANGED, None, drift, self._reason() if drift else "")
+        # What the restart is still to put back is no change that somebody else has made.
+        pending = PENDING_RESTART if drift and self.params["restart_follows"] else None
+        self.findings.judge(UNCHANGED, None, drift, self._reason() if drift else "", pending=pending)
 
     def _reason(self) -> str:
         counts = [
@@ -665,6 +673,7 @@ def main() -> None:
             "wait": {"type": "int", "default": 120},
             "accept": names,
             "reason": {"type": "str", "default": ""},
+            "restart_follows": {"type": "bool", "default": False},
             "changing": {"type": "list", "elements": "dict"},
             "kept_sha256": {"type": "str", "no_log": False},
             "kept_baseline": {"type": "str", "no_log": True},

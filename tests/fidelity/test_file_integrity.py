@@ -149,7 +149,8 @@ def test_the_whole_hardening_is_renewed_and_nothing_is_left(story: Story, host: 
 def test_rollback_takes_back_the_baseline_with_the_files(story: Story) -> None:
     assert statuses(story.back, REPLACED) == ["pass", "fail", "fail"]
     assert "not the one that is kept" in story.back.reason(REPLACED, "DC-FIM-03")
-    assert statuses(story.again, REPLACED) == ["pass", "pass", "fixed"]
+    # The unit's own drop-in is back only after the restart.
+    assert statuses(story.again, REPLACED) == ["pass", "fixed", "fixed"]
 
 
 def test_an_intrusion_is_told_in_the_right_words(story: Story, row: Row) -> None:
@@ -170,7 +171,7 @@ def test_a_harden_launders_nothing(story: Story, row: Row) -> None:
     left = set(evidence(story.still, BROKEN, "DC-FIM-02"))
     row(f"{BROKEN}: left after a harden", "jar, setenv.sh, app", f"{sorted(left)}", left == set(FOUND))
     assert left == set(FOUND)
-    assert story.lab.sh(BROKEN, f"stat -c %a {SETENV} {SCRIPT}").split() == ["640", "755"]
+    assert story.lab.sh(BROKEN, f"stat -c %a {SETENV} {SCRIPT}").split() == ["750", "755"]
 
 
 def test_a_replaced_baseline_is_found_and_put_back(story: Story, row: Row) -> None:
@@ -245,13 +246,13 @@ def test_missing_aide_is_installed_again(story: Story) -> None:
 
 def test_a_full_disk_leaves_no_half_baseline(story: Story) -> None:
     """There is no copy to put back, so a baseline would have to be taken."""
-    elsewhere = {"atlassian_dc_file_integrity_copies": str(story.lab.folder / "elsewhere")}
+    elsewhere: dict[str, Any] = {"atlassian_dc_file_integrity_copies": str(story.lab.folder / "elsewhere")}
     full = f"mount -t tmpfs -o size=16k tmpfs {STATE}; head -c 1M /dev/zero > {STATE}/x || true"
     story.lab.sh(REPLACED, full)
     try:
         outcome = story.lab.play("harden", *ROLE, "--limit", REPLACED, **elsewhere)
         assert statuses(outcome, REPLACED) == ["fail", "not_checked", "fail"]
-        assert "No space left on device" in json.dumps(evidence(outcome, REPLACED, "DC-FIM-01"))
+        assert "No space left on device" in outcome.reason(REPLACED, "DC-FIM-01")
         assert story.lab.sh(REPLACED, f"ls {STATE}").split().count("baseline.db.gz") == 0
     finally:
         story.lab.sh(REPLACED, f"umount {STATE}; systemctl reset-failed")
