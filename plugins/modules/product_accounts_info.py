@@ -196,7 +196,7 @@ UNSOURCED = {
 }
 """Why a control cannot be judged on products of which nothing is known."""
 
-LOG_END = 8 * 1024 * 1024
+LOG_END = 2 * 1024 * 1024
 """Bytes of a log that are read, its last ones."""
 LATELY = 30
 """Days for which somebody has used a password lately."""
@@ -483,6 +483,8 @@ class AccountsReader:
 
         """
         folder = product.instance.get(f"{known['tree']}_dir")
+        if not folder:
+            raise RestError("log", f"the folder of {known['path']} is not known")
         path = f"{folder}/{known['path']}"
         try:
             data, _info = read_regular(os.path.join(product.root, path.lstrip("/")), LOG_END, end=True)
