@@ -10,12 +10,13 @@ import os
 import stat
 
 
-def read_regular(path: str, limit: int) -> tuple[bytes, os.stat_result]:
+def read_regular(path: str, limit: int, end: bool = False) -> tuple[bytes, os.stat_result]:
     """Return the content of a regular file, and what the system says of it.
 
     Args:
         path: where it is opened; the file itself may be no link.
         limit: most bytes it may have.
+        end: of a larger file only its end is read.
 
     Raises:
         OSError: it cannot be read, is no regular file, or too large; ``strerror`` says which.
@@ -26,6 +27,9 @@ def read_regular(path: str, limit: int) -> tuple[bytes, os.stat_result]:
         info = os.fstat(stream.fileno())
         if not stat.S_ISREG(info.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
+        if end and info.st_size > limit:
+            stream.seek(info.st_size - limit)
+            return stream.read(limit), info
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"larger than {limit // 1024} KiB")

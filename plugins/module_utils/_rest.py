@@ -60,6 +60,7 @@ ADVICE = {
     "unreachable": "check that it runs, and its port",
     "refused": "see the log of the product",
     "no_credentials": "set atlassian_dc_credentials",
+    "log": "see the logs of the product",
 }
 """By kind of error, what somebody does about it."""
 

@@ -82,6 +82,7 @@ accounts:
       tokens: 31
       accounts: 412
       idle: [{name: dora, last: never}]
+      passwords: [{name: robot, last: "2026-11-28", path: /rest/api/2/search}]
       long_tokens: [{name: nightly, owner: robot, created: "2024-01-02", expires: never, used: ""}]
       problems: []
   contains:
@@ -108,6 +109,12 @@ accounts:
         - Those of them that nobody has used for O(idle_days), and the day on which they were used last. At most 1000.
       type: list
       elements: dict
+    passwords:
+      description:
+        - Accounts that have used a password over REST within 30 days, as the log of Jira on the host tells, with the
+          day and the path of the last time. Read only where DC-AUT-10 is judged.
+      type: list
+      elements: dict
     problems:
       description: What could not be found out, and why.
       type: list
@@ -132,6 +139,7 @@ requests:
 
 import datetime
 import fnmatch
+import os
 import time
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
@@ -139,12 +147,18 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._files import read_regular
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import (
     CONTROL_ARGUMENTS,
     Evidence,
     Findings,
     evidence,
     plural,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._product_logs import (
+    SUCCEEDED,
+    LogError,
+    parse_log,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._rest import Allowance, PageForm, RestError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_places import (
@@ -182,6 +196,11 @@ UNSOURCED = {
 }
 """Why a control cannot be judged on products of which nothing is known."""
 
+LOG_END = 2 * 1024 * 1024
+"""Bytes of a log that are read, its last ones."""
+LATELY = 30
+"""Days for which somebody has used a password lately."""
+
 GROUPS_VARIABLE = "atlassian_dc_product_settings_admin_groups"
 ADMINISTRATORS_VARIABLE = "atlassian_dc_product_settings_administrators"
 
@@ -201,6 +220,9 @@ class Accounts:
     """Why its administrators are not known."""
     unknown_tokens: str = ""
     unknown_logins: str = ""
+    passwords: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Who used a password over REST lately, by name: the day and the path of the last time."""
+    unknown_passwords: str = ""
     cut: dict[str, str] = field(default_factory=dict)
     """By control, why a list was not read to its end."""
 
@@ -230,10 +252,17 @@ class Accounts:
             "long_tokens": self.long_tokens,
             "accounts": self.logins,
             "idle": self.idle,
+            "passwords": [self.passwords[name] for name in sorted(self.passwords)],
             "problems": list(
                 dict.fromkeys(
                     why
-                    for why in (self.unknown_groups, self.unknown_tokens, self.unknown_logins, *self.cut.values())
+                    for why in (
+                        self.unknown_groups,
+                        self.unknown_tokens,
+                        self.unknown_logins,
+                        self.unknown_passwords,
+                        *self.cut.values(),
+                    )
                     if why
                 )
             ),
@@ -327,6 +356,7 @@ class AccountsReader:
                 found.unknown_groups = str(exc)
         found.unknown_tokens = self._reading(TOKENS, self._read_tokens, product, known.get("tokens"), found)
         found.unknown_logins = self._reading(IDLE, self._read_logins, product, known.get("logins"), found)
+        found.unknown_passwords = self._reading(PASSWORDS, self._read_passwords, product, known.get("passwords"), found)
         product.close()
         return found
 
@@ -445,6 +475,35 @@ class AccountsReader:
             found.idle = []
             raise RestError("missing", "it says of nobody when the account was used last")
 
+    def _read_passwords(self, product: Product, known: Mapping[str, Any], found: Accounts) -> None:
+        """Read who has used a password over REST from the log on this host.
+
+        Raises:
+            RestError: the log does not tell.
+
+        """
+        folder = product.instance.get(f"{known['tree']}_dir")
+        if not folder:
+            raise RestError("log", f"the folder of {known['path']} is not known")
+        path = f"{folder}/{known['path']}"
+        try:
+            data, _info = read_regular(os.path.join(product.root, path.lstrip("/")), LOG_END, end=True)
+            events = parse_log(data.decode("utf-8", "replace"), known["format"])
+        except (OSError, LogError) as exc:
+            raise RestError("log", f"{path}: {getattr(exc, 'strerror', None) or exc}") from exc
+        since, seen = self.now() - LATELY * DAY, False
+        for event in events:
+            when = moment(event.get("time"))
+            if event.get("event") != SUCCEEDED or when is None or when < since:
+                continue
+            seen = True
+            name, url = text(event.get("name")), text(event.get("url")).partition("?")[0]
+            by_program = known["under"] in url and not any(form in url for form in known["forms"])
+            if by_program and (name in found.passwords or len(found.passwords) < MAX_LISTED):
+                found.passwords[name] = {"name": name, "last": day(when), "path": url}
+        if not seen:
+            raise RestError("log", f"{path} tells of no login within {LATELY} days, so it need not tell of all")
+
     @staticmethod
     def _token(entry: Any, known: Mapping[str, Any], end: float | None) -> dict[str, str]:
         ends = "never" if end == float("inf") else text(inner(entry, known["expires"]))[:10] or "not said"
@@ -477,7 +536,14 @@ class AccountsReader:
     def _judge_control(self, control: str, name: str, found: Accounts) -> None:
         add = self.findings.add
         if control == PASSWORDS:
-            return add(control, name, "not_checked", UNSOURCED[PASSWORDS])
+            if found.unknown_passwords:
+                return add(control, name, "not_checked", f"passwords over REST: {found.unknown_passwords}")
+            proof = [
+                evidence(f"account {item['name']}", "a token", f"a password, last on {item['last']} at {item['path']}")
+                for _name, item in sorted(found.passwords.items())
+            ]
+            reason = f"{plural(len(proof), 'account')} used a password over REST within {LATELY} days"
+            return self._judge_list(control, name, proof, reason, found)
         if control == TOKENS:
             if found.unknown_tokens:
                 return add(control, name, "not_checked", f"tokens that there are: {found.unknown_tokens}")

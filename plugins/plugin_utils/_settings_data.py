@@ -36,6 +36,15 @@ def settings_of(product: str) -> list[dict[str, Any]]:
     ]
 
 
+def accounts_of(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what is known of accounts, with the form of the log that tells of passwords."""
+    known = data.get("accounts")
+    if not known or not known.get("passwords"):
+        return known
+    passwords = known["passwords"]
+    return {**known, "passwords": {**passwords, "format": data["log_formats"][passwords["format"]]}}
+
+
 def settings_data() -> dict[str, dict[str, Any]]:
     """Return by product what a module needs to know to ask it."""
     controls = [control for control in load_catalogue().values() if control.role == ROLE]
@@ -51,7 +60,7 @@ def settings_data() -> dict[str, dict[str, Any]]:
             "rest": {key: entry for key, entry in (data.get("rest") or {}).items() if entry is not None},
             "login_paths": [entry["path"] for entry in (data.get("web") or {}).get("login_paths") or []],
             "settings": settings_of(name),
-            "accounts": data.get("accounts"),
+            "accounts": accounts_of(data),
             "database": (data.get("cluster") or {}).get("database"),
         }
     return found

@@ -92,7 +92,8 @@ def test_few_administrators_with_names_of_their_own(host: SettingsHost) -> None:
         "long_tokens": [],
         "accounts": None,
         "idle": [],
-        "problems": [found["DC-AUT-05"]["reason"].partition(": ")[2]],
+        "passwords": [],
+        "problems": [found[control]["reason"].partition(": ")[2] for control in ("DC-AUT-05", "DC-AUT-10")],
     }
 
 
@@ -294,6 +295,58 @@ def test_accounts_that_are_off_are_not_idle(tmp_path: Path, server: Scripted) ->
     found, accounts = judge(host)
     assert found[IDLE]["status"] == "pass"
     assert accounts.logins == 1
+
+
+PASSWORDS = "DC-AUT-10"
+
+
+def security_line(day: str, name: str, path: str, word: str = "PASSED authentication.") -> str:
+    """Return a line as the vendor shows it."""
+    start = f"{day} 14:01:34,042-0300 http-nio-8080-exec-25 admin 841x20x1 - 0:0:0:0:0:0:0:1"
+    return f"{start} {path} The user '{name}' has {word}"
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "names"),
+    [
+        ([("2027-01-10", "robot", "/rest/api/2/issue/SWA-1")], "fail", ["robot"]),
+        ([("2027-01-10", "robot", "/jira/rest/api/2/search?x=secret")], "fail", ["robot"]),
+        ([("2027-01-10", "a b'c", "/rest/api/2/x"), ("2027-01-11", "alice", "/login.jsp")], "fail", ["a b'c"]),
+        ([("2027-01-10", "alice", "/login.jsp"), ("2027-01-10", "alice", "/rest/gadget/1.0/login")], "pass", []),
+        ([("2027-01-10", "alice", "/rest/tsv/1.0/authenticate")], "pass", []),
+        ([("2026-11-10", "robot", "/rest/api/2/x"), ("2027-01-11", "alice", "/login.jsp")], "pass", []),
+        ([("2026-11-10", "robot", "/rest/api/2/x")], "not_checked", []),
+        ([], "not_checked", []),
+    ],
+)
+def test_who_used_a_password_over_rest(
+    host: SettingsHost, lines: list[tuple[str, str, str]], status: str, names: list[str]
+) -> None:
+    log = host.home / "log/atlassian-jira-security.log"
+    log.parent.mkdir()
+    log.write_text("".join(f"{security_line(*line)}\n" for line in lines))
+    found, accounts = judge(host)
+    assert found[PASSWORDS]["status"] == status
+    assert [item["name"] for item in accounts.told()["passwords"]] == names
+    assert "secret" not in json.dumps(found)
+
+
+def test_logins_that_failed_are_no_use_of_a_password(host: SettingsHost) -> None:
+    log = host.home / "log/atlassian-jira-security.log"
+    log.parent.mkdir()
+    failed = security_line("2027-01-10", "x", "/rest/api/2/x", "FAILED authentication.  Failure count equals 1")
+    log.write_text(f"{failed}\n{security_line('2027-01-10', 'alice', '/login.jsp')}\n")
+    assert judge(host)[0][PASSWORDS]["status"] == "pass"
+
+
+def test_a_log_that_cannot_be_read(host: SettingsHost) -> None:
+    found, _accounts = judge(host)
+    assert found[PASSWORDS]["status"] == "not_checked"
+    assert "atlassian-jira-security.log" in found[PASSWORDS]["reason"]
+    log = host.home / "log/atlassian-jira-security.log"
+    log.parent.mkdir()
+    log.symlink_to("/dev/null")
+    assert judge(host)[0][PASSWORDS]["status"] == "not_checked"
 
 
 def test_who_holds_the_right_is_asked_where_the_product_tells(tmp_path: Path, server: Scripted) -> None:
