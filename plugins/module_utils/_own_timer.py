@@ -142,6 +142,9 @@ class OwnTimer:
         if state != "active" or changed:
             self._systemctl("restart", self.timer, "state", state, "active, as in the file")
         result = shown.get(self.service, {}).get("Result") or "success"
+        if result != "success":
+            # What it ended with is told until it has begun again, which takes a moment.
+            self._systemctl("reset-failed", self.service, "last run", "failed", "forgotten")
         if result != "success" or not timer.get("UnitFileState"):
             before = "failed" if result != "success" else "never"
             self._systemctl("start", self.service, "last run", before, "begun", options=("--no-block",))
