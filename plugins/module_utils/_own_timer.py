@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ansible.module_utils.common.text.converters import to_bytes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes, mode_text
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Evidence, evidence
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand, show_units
@@ -83,7 +84,7 @@ class OwnTimer:
             if not stat.S_ISREG(info.st_mode):
                 return "not a regular file"
             with open(path, "rb") as stream:
-                if stream.read() != file.text.encode():
+                if stream.read() != to_bytes(file.text):
                     return "other content"
         except FileNotFoundError:
             return "absent"
@@ -141,6 +142,9 @@ class OwnTimer:
         if state != "active" or changed:
             self._systemctl("restart", self.timer, "state", state, "active, as in the file")
         result = shown.get(self.service, {}).get("Result") or "success"
+        if result != "success":
+            # What it ended with is told until it has begun again, which takes a moment.
+            self._systemctl("reset-failed", self.service, "last run", "failed", "forgotten")
         if result != "success" or not timer.get("UnitFileState"):
             before = "failed" if result != "success" else "never"
             self._systemctl("start", self.service, "last run", before, "begun", options=("--no-block",))

@@ -93,6 +93,8 @@ class KeptHost:
         if argv[0] == "systemctl" and argv[1] in ("enable", "restart", "start"):
             unit = self.units.setdefault(argv[-1], {"LoadState": "loaded"})
             unit.update({"UnitFileState": "enabled"} if argv[1] == "enable" else {"ActiveState": "active"})
+        if argv[:2] == ["systemctl", "reset-failed"]:
+            self.units[argv[-1]].pop("Result", None)
         if argv == ["systemctl", "restart", "systemd-journald.service"]:
             self.write("/var/log/journal/1/system.journal", "")
         return 0, "", ""

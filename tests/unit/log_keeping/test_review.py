@@ -297,6 +297,8 @@ def test_a_look_that_failed_is_no_pass(host: KeptHost) -> None:
     result = run(host, check=True)
     assert result["status"] == "fail"
     assert result["reason"].endswith("exit-code")
+    assert run(host)["status"] == "fixed"
+    assert run(host)["changes"] == []
 
 
 @pytest.mark.parametrize("code", [0, 1])
