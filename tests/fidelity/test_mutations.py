@@ -53,6 +53,8 @@ SETTINGS: dict[str, Any] = {
     # Single nodes, of which some listen for others all the same.
     "atlassian_dc_firewall_services": [{"name": "clusters", "ports": [5701, 7777, 25500], "from": ["peers"]}],
 }
+SHADOW = "DC-FIM-02"
+"""Fails beside whatever changes a watched file, until that is put right or accepted; the catalogue says so too."""
 FOUND = ("UNIT", "ACCOUNT", "INSTALL", "DATA")
 """Variables of the shell that discovery tells."""
 VARIABLE = re.compile(r"\$([A-Z][A-Z0-9]*)")
@@ -169,6 +171,12 @@ def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
         if archives:
             lab.sh(target.name, shlex.join(["rm", "-r", *sorted(archives)]))
         lab.sh(target.name, target.script(DATA["prepared"]))
+    told: dict[str, Any] = {
+        "atlassian_dc_file_integrity_accept": ["/"],
+        "atlassian_dc_file_integrity_reason": "done by a person",
+    }
+    prepared = lab.play("harden", "--tags", "file_integrity", **settings, **told)
+    assert prepared.code == 0, prepared.output
     clean = _failures(lab, targets, settings)
     assert {name: sorted(found) for name, found in clean.items() if found} == {}
     trials: dict[tuple[str, str], Trial] = {}
@@ -180,7 +188,7 @@ def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
         found = _failures(lab, waiting, settings)
         for target in waiting:
             for mutation in target.broken_in(number - 1):
-                left = set(found[target.name]) - touched(*target.broken_in(number))
+                left = set(found[target.name]) - touched(*target.broken_in(number)) - {SHADOW}
                 trials[target.group, mutation["name"]].left = left
         broken = [target for target in waiting if target.broken_in(number)]
         if not broken:
@@ -190,7 +198,7 @@ def _run(lab: Lab, targets: list[Target]) -> dict[tuple[str, str], Trial]:
         _tells_no_secret(repair)
         for target in broken:
             failing, fixed = found[target.name], repair.with_status(target.name, "fixed")
-            stray = set(failing) - touched(*target.broken_in(number))
+            stray = set(failing) - touched(*target.broken_in(number)) - {SHADOW}
             for mutation in target.broken_in(number):
                 if "undo" in mutation:
                     lab.sh(target.name, target.script(mutation["undo"]))
@@ -244,6 +252,6 @@ def test_is_found_under_its_control_and_repaired(
 
 
 def test_every_control_of_the_roles_is_broken_at_least_once() -> None:
-    roles = {"service_user", "file_permissions", "firewall", "fail2ban", "secrets"}
+    roles = {"service_user", "file_permissions", "firewall", "fail2ban", "secrets", "file_integrity"}
     controls = {control.id for control in load_catalogue().values() if control.role in roles}
     assert controls - WITHOUT_DISK == {mutation["breaks"] for mutation in MUTATIONS}
