@@ -42,6 +42,13 @@ SETTINGS: dict[str, Any] = {
 UNKNOWN = {("DC-LOG-04", "confluence_synchrony")}
 """What nobody can judge: where it logs is in no source."""
 UNITS = "find /etc/systemd/system -maxdepth 1 -type f -name '*.service' -printf '%f '"
+PACKAGED = {
+    *("/usr/bin", "/usr/lib", "/usr/sbin", "/usr/share", "/etc/ld.so.cache", "/var/cache", "/var/lib/apt"),
+    *("/var/lib/dpkg", "/var/log/dpkg.log"),
+}
+"""Where the package manager writes: that it does is predicted, its files are not."""
+CHECKED = ("/var/lib/atlassian-dc-file-integrity", "/etc/systemd/system/timers.target.wants")
+"""What the check of files leaves that a run has started, and the link that enables its timer."""
 Row = Callable[[str, str, str, bool], None]
 Key = tuple[str, str | None]
 
@@ -180,7 +187,8 @@ def test_files_outside_the_trees_change_exactly_where_predicted(story: Story, ho
         for path, (before, after) in differing(story.after_check[host], story.hardened[host]).items()
         if not inside(path, *outside) and content(before) != content(after)
     }
-    unforeseen = {path for path in real - predicted - accounts if not is_parent(path, predicted)}
+    unforeseen = {path for path in real - predicted - accounts if not is_parent(path, predicted | PACKAGED)}
+    unforeseen = {path for path in unforeseen if not inside(path, *PACKAGED, *CHECKED)}
     found = f"{len(predicted & real)} changed, {len(unforeseen)} unforeseen"
     row(f"{host}: other files", f"{len(predicted)} predicted", found, predicted <= real and not unforeseen)
     assert sorted(unforeseen) == []
