@@ -626,7 +626,8 @@ class Integrity:
             reason = "no copy of the baseline is kept on this controller"
         else:
             reason = "the baseline of the host is not the one that is kept on the controller: it was altered"
-        repaired = enforced and baseline.on_host is not None and not self.refused
+        same = baseline.kept_sha256 is not None and not baseline.altered
+        repaired = (same or self.to_be_kept is not None) and not self.refused
         self.findings.judge(KEPT, None, before, reason, repaired=repaired)
 
     @property

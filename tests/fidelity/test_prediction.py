@@ -42,6 +42,7 @@ UNKNOWN = {("DC-LOG-04", "confluence_synchrony")}
 UNFORESEEN = (
     *("/var/lib/dpkg", "/var/lib/apt", "/var/cache", "/var/log/dpkg.log", "/etc/ld.so.cache"),
     *("/var/lib/atlassian-dc-log-shipping-rotation", "/var/lib/atlassian-dc-log-shipping-review"),
+    "/var/lib/atlassian-dc-file-integrity",
 )
 """Where the package manager and the services of the roles write by themselves."""
 ENABLED = ".wants/atlassian-dc-"

@@ -22,7 +22,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._integrity_
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._integrity_db import Database, State
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._integrity_scope import Area, Scope
-from databases import FOLDER, database, line
+from unit.integrity.databases import FOLDER, database, line
 
 OLD, NEW, EVIL = "aa" * 32, "bb" * 32, "ee" * 32
 PATH = "/opt/x/f"

@@ -11,9 +11,9 @@ import os
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._integrity_db import Database, DatabaseError, State
-from databases import FIELDS, FOLDER, LINK, database, line, raw
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.integrity.databases import FIELDS, FOLDER, LINK, database, line, raw
 
 
 def test_a_file_a_folder_and_a_link() -> None:
