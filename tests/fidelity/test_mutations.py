@@ -190,7 +190,10 @@ def _run(lab: Lab) -> Trials:
             lab.sh(host, shlex.join(["rm", "-r", *sorted(archives)]))
     for host, product in values:
         do(product, DATA["prepared"], host)
-    accepted = {"atlassian_dc_file_integrity_accept": ["/"], "atlassian_dc_file_integrity_reason": "done by a person"}
+    accepted: dict[str, Any] = {
+        "atlassian_dc_file_integrity_accept": ["/"],
+        "atlassian_dc_file_integrity_reason": "done by a person",
+    }
     prepared = lab.play("harden", "--tags", "file_integrity", **settings, **accepted)
     assert prepared.code == 0, prepared.output
     clean = _failures(lab, settings)
