@@ -244,7 +244,7 @@ class LogCollector:
             self.request = self.host.request(self.certificate)
             return
         changed = self.host.put(self._files(), self.certificate, issued, SERVICE)
-        self.host.serve(units, changed or bool(self._stale(units)), SERVICE, (KEEP_TIMER,))
+        self.host.serve(units, changed or bool(self._stale(units)), SERVICE, KEEP_TIMER)
 
     def seen(self) -> dict[str, dict[str, int]]:
         """Return the signs of life that have arrived, by host."""
