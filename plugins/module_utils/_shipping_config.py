@@ -367,23 +367,6 @@ CPUWeight=20
 [Install]
 WantedBy=multi-user.target
 """
-    room_service = f"""\
-{HEADER}[Unit]
-Description=Room for the queue of the shipper of logs
-BindsTo={SERVICE}
-After={SERVICE}
-StartLimitIntervalSec=0
-
-[Service]
-ExecStart=/bin/sh {ROOM_SCRIPT} watch
-Restart=always
-RestartSec=2
-ProtectSystem=strict
-PrivateTmp=yes
-
-[Install]
-WantedBy={SERVICE}
-"""
     canary_service = f"""\
 {HEADER}[Unit]
 Description=Sign of life of the shipper of logs
@@ -414,10 +397,10 @@ WantedBy=timers.target
         CONFIG: config,
         RECOVER_SCRIPT: recover,
         CANARY_SCRIPT: canary,
-        ROOM_SCRIPT: HEADER + _ROOM.format(state=STATE, megabytes=ROOM_MEGABYTES, service=SERVICE),
+        ROOM_SCRIPT: render_room(STATE, SERVICE),
         TURN_SCRIPT: f"{HEADER}# Run by the shipper whenever what it has sent fills a file.\nmv -f {SENT} {SENT}.1\n",
         f"{SYSTEMD}/{SERVICE}": service,
-        f"{SYSTEMD}/{ROOM_SERVICE}": room_service,
+        f"{SYSTEMD}/{ROOM_SERVICE}": render_room_service(ROOM_SCRIPT, SERVICE),
         f"{SYSTEMD}/{CANARY_SERVICE}": canary_service,
         f"{SYSTEMD}/{CANARY_TIMER}": canary_timer,
     }
@@ -426,8 +409,8 @@ WantedBy=timers.target
 # ---- scripts -------------------------------------------------------------------------------------------------------
 
 _ROOM = """\
-# Run before the shipper starts, and as long as it runs: where the disk is about to be full it does not, and the lines
-# stay in the logs until there is room again.
+# Run before the service starts, and as long as it runs: where its disk is about to be full it does not run, and the
+# lines stay where they come from until there is room again.
 room() {{
     set -- $(stat -f -c '%a %S' {state}) || return 0
     [ $(($1 * $2 / 1048576)) -ge {megabytes} ]
@@ -438,6 +421,33 @@ if [ "$1" = watch ]; then
 fi
 room || {{ echo "fewer than {megabytes} MB are free for {state}"; exit 1; }}
 """
+
+
+def render_room(folder: str, service: str) -> str:
+    """Return the script that keeps a service from running where its disk is about to be full."""
+    return HEADER + _ROOM.format(state=folder, megabytes=ROOM_MEGABYTES, service=service)
+
+
+def render_room_service(script: str, service: str) -> str:
+    """Return the unit that runs this script as long as the service runs."""
+    return f"""\
+{HEADER}[Unit]
+Description=Room on the disk for {service}
+BindsTo={service}
+After={service}
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/bin/sh {script} watch
+Restart=always
+RestartSec=2
+ProtectSystem=strict
+PrivateTmp=yes
+
+[Install]
+WantedBy={service}
+"""
+
 
 _CANARY = """\
 # A line for every kind of logs, which the collector must get; and what statistics are too many are dropped.

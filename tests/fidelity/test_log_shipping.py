@@ -309,12 +309,18 @@ def test_a_full_disk_of_the_collector_keeps_it_from_confirming(story: Story, row
     lab, count = story.lab, 4000
     lab.sh(
         SINK,
-        f"systemctl stop {SINK_UNIT}; mount -t tmpfs -o size=400k,mode=0700 none {KEPT}; systemctl start {SINK_UNIT}",
+        f"""
+        systemctl stop {SINK_UNIT}
+        mount -t tmpfs -o size=100m,mode=0700 none {KEPT}
+        systemctl start {SINK_UNIT}
+        head -c 50000000 /dev/zero > {KEPT}/ballast
+        sleep 8
+        """,
     )
     lab.sh("jira13", f"seq -f 'full %.0f of a disk that has no more room for it' {count} >> /srv/logs/log4")
-    time.sleep(10)
+    time.sleep(5)
     before = len(set(story.kept("full [0-9]+ of", "jira13")))
-    lab.sh(SINK, f"mount -o remount,size=64m {KEPT}")
+    lab.sh(SINK, f"rm {KEPT}/ballast")
     found, end = 0, time.monotonic() + 90
     while found < count and time.monotonic() < end:
         time.sleep(2)
