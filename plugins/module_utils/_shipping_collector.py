@@ -20,14 +20,20 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._shipping_c
     SYSTEMD,
     digest,
     quoted,
+    render_room,
+    render_room_service,
 )
 
 SERVICE = f"{NAME}-collector.service"
 KEEP_SERVICE = f"{NAME}-collector-keep.service"
 KEEP_TIMER = f"{NAME}-collector-keep.timer"
-UNITS = (SERVICE, KEEP_SERVICE, KEEP_TIMER)
+ROOM_SERVICE = f"{NAME}-collector-room.service"
+UNITS = (SERVICE, ROOM_SERVICE, KEEP_SERVICE, KEEP_TIMER)
+SERVED = (SERVICE, ROOM_SERVICE, KEEP_TIMER)
+"""Those that run all the time and are started at boot."""
 CONFIG = f"{FOLDER}/collector.conf"
 KEEP_SCRIPT = f"{FOLDER}/collector-keep"
+ROOM_SCRIPT = f"{FOLDER}/collector-room"
 LOGS = f"/var/log/{NAME}-collector"
 STATE = f"/var/lib/{NAME}-collector"
 _TAIL = 4096
@@ -72,7 +78,6 @@ def render_config(receiver: Receiver) -> str:
         'ruleset(name="collect" queue.type="Direct") {\n'
         '    action(type="omfile" dynaFile="place" template="entry" fileCreateMode="0600" dirCreateMode="0700"\n'
         '        asyncWriting="off" flushOnTXEnd="on" closeTimeout="5" dynaFileCacheSize="200"\n'
-        # Where the disk is full nothing is confirmed, and shippers keep it.
         '        action.resumeRetryCount="-1" action.resumeInterval="5" action.resumeIntervalMax="30")\n}\n',
     ]
     if "relp" in receiver.ports:
@@ -137,6 +142,8 @@ StartLimitIntervalSec=0
 [Service]
 # Which configuration the process has read.
 Environment=ATLASSIAN_DC_CONFIG={digest(config, certificate)}
+# On a full disk rsyslog confirms what it cannot write: then it does not run, and shippers keep it.
+ExecStartPre=/bin/sh {ROOM_SCRIPT}
 ExecStart={RSYSLOGD} -n -i NONE -f {CONFIG}
 Restart=always
 RestartSec=2
@@ -195,6 +202,8 @@ WantedBy=timers.target
         CONFIG: config,
         KEEP_SCRIPT: HEADER + _KEEP.format(logs=LOGS, days=receiver.days),
         f"{SYSTEMD}/{SERVICE}": service,
+        ROOM_SCRIPT: render_room(LOGS, SERVICE),
+        f"{SYSTEMD}/{ROOM_SERVICE}": render_room_service(ROOM_SCRIPT, SERVICE),
         f"{SYSTEMD}/{KEEP_SERVICE}": keep_service,
         f"{SYSTEMD}/{KEEP_TIMER}": keep_timer,
     }

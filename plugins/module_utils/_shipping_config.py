@@ -23,7 +23,10 @@ NAME = "atlassian-dc-log-shipping"
 SERVICE = f"{NAME}.service"
 CANARY_SERVICE = f"{NAME}-canary.service"
 CANARY_TIMER = f"{NAME}-canary.timer"
-UNITS = (SERVICE, CANARY_SERVICE, CANARY_TIMER)
+ROOM_SERVICE = f"{NAME}-room.service"
+UNITS = (SERVICE, ROOM_SERVICE, CANARY_SERVICE, CANARY_TIMER)
+SERVED = (SERVICE, ROOM_SERVICE, CANARY_TIMER)
+"""Those that run all the time and are started at boot."""
 
 FOLDER = "/etc/atlassian-dc/log-shipping"
 STATE = f"/var/lib/{NAME}"
@@ -31,6 +34,7 @@ CONFIG = f"{FOLDER}/rsyslog.conf"
 RECOVER_SCRIPT = f"{FOLDER}/recover"
 CANARY_SCRIPT = f"{FOLDER}/canary"
 TURN_SCRIPT = f"{FOLDER}/turn"
+ROOM_SCRIPT = f"{FOLDER}/room"
 STATS = f"{STATE}/stats.json"
 SENT = f"{STATE}/sent"
 REPLAY = f"{STATE}/replay.log"
@@ -55,6 +59,8 @@ WINDOW = 128
 BATCH = 64
 RESENT = WINDOW + 2 * BATCH
 """Messages that are sent again after a start: more than can have been on their way."""
+ROOM_MEGABYTES = 64
+"""What has to be free beside the queue: on a full disk rsyslog would take lines for queued that are not."""
 SENT_BYTES = 4 * 1024 * 1024
 CHECKPOINT = 500
 QUEUE_FILE_MEGABYTES = 4
@@ -330,6 +336,8 @@ StartLimitIntervalSec=0
 [Service]
 # Which configuration the process has read.
 Environment=ATLASSIAN_DC_CONFIG={digest(config, recover, certificate)}
+# No start without room for the queue, but one try after the other.
+ExecStartPre=/bin/sh {ROOM_SCRIPT}
 ExecStartPre=/usr/bin/env python3 {RECOVER_SCRIPT}
 ExecStart={RSYSLOGD} -n -i NONE -f {CONFIG}
 Restart=always
@@ -353,6 +361,8 @@ RestrictRealtime=yes
 LockPersonality=yes
 SystemCallArchitectures=native
 LimitNOFILE=16384
+# It must not slow the product down: where a collector is not believed, rsyslog tries again without a pause.
+CPUWeight=20
 
 [Install]
 WantedBy=multi-user.target
@@ -387,14 +397,57 @@ WantedBy=timers.target
         CONFIG: config,
         RECOVER_SCRIPT: recover,
         CANARY_SCRIPT: canary,
+        ROOM_SCRIPT: render_room(STATE, SERVICE),
         TURN_SCRIPT: f"{HEADER}# Run by the shipper whenever what it has sent fills a file.\nmv -f {SENT} {SENT}.1\n",
         f"{SYSTEMD}/{SERVICE}": service,
+        f"{SYSTEMD}/{ROOM_SERVICE}": render_room_service(ROOM_SCRIPT, SERVICE),
         f"{SYSTEMD}/{CANARY_SERVICE}": canary_service,
         f"{SYSTEMD}/{CANARY_TIMER}": canary_timer,
     }
 
 
 # ---- scripts -------------------------------------------------------------------------------------------------------
+
+_ROOM = """\
+# Run before the service starts, and as long as it runs: where its disk is about to be full it does not run, and the
+# lines stay where they come from until there is room again.
+room() {{
+    set -- $(stat -f -c '%a %S' {state}) || return 0
+    [ $(($1 * $2 / 1048576)) -ge {megabytes} ]
+}}
+if [ "$1" = watch ]; then
+    while room; do sleep 3; done
+    exec systemctl restart --no-block {service}
+fi
+room || {{ echo "fewer than {megabytes} MB are free for {state}"; exit 1; }}
+"""
+
+
+def render_room(folder: str, service: str) -> str:
+    """Return the script that keeps a service from running where its disk is about to be full."""
+    return HEADER + _ROOM.format(state=folder, megabytes=ROOM_MEGABYTES, service=service)
+
+
+def render_room_service(script: str, service: str) -> str:
+    """Return the unit that runs this script as long as the service runs."""
+    return f"""\
+{HEADER}[Unit]
+Description=Room on the disk for {service}
+BindsTo={service}
+After={service}
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/bin/sh {script} watch
+Restart=always
+RestartSec=2
+ProtectSystem=strict
+PrivateTmp=yes
+
+[Install]
+WantedBy={service}
+"""
+
 
 _CANARY = """\
 # A line for every kind of logs, which the collector must get; and what statistics are too many are dropped.
@@ -415,6 +468,11 @@ fi
 """
 
 _WATCH = """\
+# A log was cut short unseen: from the start on it is read from its begin.
+if /usr/bin/env python3 {recover} look; then
+    systemctl try-restart {service}
+    exit 0
+fi
 # rsyslog never again tries a collector that has once shown it a wrong certificate, and where several are configured it
 # waits for the first when none has answered. So it starts anew, with all that waits in its queue, when something waits,
 # nothing was sent for {samples} samples of its statistics, and one of them can be reached.
@@ -437,7 +495,12 @@ def render_canary(plan: Plan) -> str:
     targets = " ".join(f"{word_of_shell(item.host)}/{item.port}" for item in plan.collectors)
     actions = len(plan.collectors) + (len(plan.collectors) > 1)
     return script + _WATCH.format(
-        targets=targets, service=SERVICE, stats=STATS, samples=STUCK_SAMPLES, sent=STUCK_SAMPLES * actions
+        targets=targets,
+        service=SERVICE,
+        recover=RECOVER_SCRIPT,
+        stats=STATS,
+        samples=STUCK_SAMPLES,
+        sent=STUCK_SAMPLES * actions,
     )
 
 
@@ -450,8 +513,10 @@ _RECOVER = '''\
 """Makes the queue whole after the shipper was killed, and has sent again what may have been on its way."""
 
 import glob
+import json
 import os
 import re
+import sys
 
 STATE = {state!r}
 SENT = {sent!r}
@@ -566,9 +631,31 @@ def resend():
             os.unlink(path)
 
 
+def cut_short():
+    """Return the positions in logs that have since become shorter than that.
+
+    rsyslog sees that only of a log of which it has read something since it was started.
+    """
+    found = []
+    for state in glob.glob(os.path.join(glob.escape(STATE), "imfile-state:*")):
+        try:
+            with open(state, encoding="utf-8") as handle:
+                noted = json.load(handle)
+            info = os.stat(noted["filename"])
+            if str(info.st_ino) == os.path.basename(state).split(":")[1] and info.st_size < noted["curr_offs"]:
+                found.append(state)
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+    return found
+
+
+if sys.argv[1:] == ["look"]:
+    sys.exit(0 if cut_short() else 1)
 os.umask(0o077)
 mend(STATE)
 resend()
+for state in cut_short():
+    os.unlink(state)
 '''
 
 

@@ -227,14 +227,14 @@ class ShippingHost:
         if code != 0:
             raise ChangeError(f"systemd-analyze verify refuses the units: {' '.join((err or out).split())[:500]}")
 
-    def serve(self, units: Mapping[str, Mapping[str, str]], changed: bool, name: str, also: Iterable[str] = ()) -> None:
+    def serve(self, units: Mapping[str, Mapping[str, str]], changed: bool, name: str, *also: str) -> None:
         """Have a service run with its files, now and after every start of the host.
 
         Args:
             units: as they were found.
             changed: whether its files were changed, or it runs with others.
             name: the service.
-            also: timers beside it.
+            also: units beside it.
 
         """
         for unit in (name, *also):

@@ -138,8 +138,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings i
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._shipping_collector import (
-    KEEP_TIMER,
     LOGS,
+    SERVED,
     SERVICE,
     UNITS,
     Receiver,
@@ -225,7 +225,7 @@ class LogCollector:
         drift = [{"what": f"package {name}", "expected": "installed", "actual": "absent"} for name in missing]
         units = self.host.units(UNITS)
         drift += [] if missing else self._flaws()
-        drift += self.host.differing(self._files()) + self.host.idle(units, (SERVICE, KEEP_TIMER))
+        drift += self.host.differing(self._files()) + self.host.idle(units, SERVED)
         return drift + self._stale(units)
 
     def _stale(self, units: dict[str, dict[str, str]]) -> list[Evidence]:
@@ -244,7 +244,7 @@ class LogCollector:
             self.request = self.host.request(self.certificate)
             return
         changed = self.host.put(self._files(), self.certificate, issued, SERVICE)
-        self.host.serve(units, changed or bool(self._stale(units)), SERVICE, (KEEP_TIMER,))
+        self.host.serve(units, changed or bool(self._stale(units)), *SERVED)
 
     def seen(self) -> dict[str, dict[str, int]]:
         """Return the signs of life that have arrived, by host."""

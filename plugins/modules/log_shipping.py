@@ -190,9 +190,10 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder i
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._shipping_config import (
     CANARY_MINUTES,
     CANARY_SERVICE,
-    CANARY_TIMER,
     COLLECTOR,
+    ROOM_MEGABYTES,
     RSYSLOGD,
+    SERVED,
     SERVICE,
     SHIPPER,
     STATE,
@@ -366,7 +367,7 @@ class LogShipping:
 
     def _put_right(self) -> None:
         units = self.host.units(UNITS)
-        for name in (SERVICE, CANARY_TIMER):
+        for name in SERVED:
             if units.get(name, {}).get("LoadState") == "masked":
                 how = f"masked by somebody; allow it with: systemctl unmask {name}"
                 self.refused.append(evidence(name, "can be started", how))
@@ -380,7 +381,7 @@ class LogShipping:
                 return
             changed = self.host.put(self._files(), self.certificate, issued, SERVICE)
             stale = self._stale(units)
-            self.host.serve(units, changed or bool(stale), SERVICE, (CANARY_TIMER,))
+            self.host.serve(units, changed or bool(stale), *SERVED)
             if changed and not self.changes.check_mode:
                 # Not a change: what is sent says that it is a sign of life, and tells at once whether it arrives.
                 self.host.run("systemctl", "start", CANARY_SERVICE)
@@ -431,7 +432,8 @@ class LogShipping:
         ]
         flaws = [] if drift else self._flaws_of_certificate()
         units = self.host.units(UNITS)
-        drift += flaws + self.host.differing(self._files()) + self.host.idle(units, (SERVICE, CANARY_TIMER))
+        drift += self._of_room() + flaws
+        drift += self.host.differing(self._files()) + self.host.idle(units, SERVED)
         if units.get(SERVICE, {}).get("ActiveState") != "active":
             return drift
         drift += self._stale(units)
@@ -451,6 +453,17 @@ class LogShipping:
             self.silent = [f"{piece['what']}: {piece['actual']}" for piece in silent]
             return []
         return silent
+
+    def _of_room(self) -> list[Evidence]:
+        """Return whether the disk has no room for the queue, without which the shipper does not run."""
+        try:
+            disk = os.statvfs(self.host.real(STATE))
+        except FileNotFoundError:
+            return []
+        free = disk.f_bavail * disk.f_frsize // 2**20
+        if free >= ROOM_MEGABYTES:
+            return []
+        return [evidence(STATE, f"{ROOM_MEGABYTES} MB are free", f"{free} MB; nothing is sent until there is room")]
 
     def _of_queue(self) -> list[Evidence]:
         self.stats = read_stats((self.host.text(STATS) or "").splitlines()[-20_000:])

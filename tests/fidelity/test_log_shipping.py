@@ -125,7 +125,7 @@ def test_only_what_is_predicted_is_written(story: Story, host: str) -> None:
     predicted = {path for path in story.check.changes(host) if path.startswith("/")}
     changed = set(differing(story.before[host], story.after[host]))
     ours = {path for path in changed if "atlassian-dc" in path and path.startswith("/etc/")}
-    links = {path for path in ours if ".wants/" in path}
+    links = {path for path in ours if ".wants" in path}
     folders = {ETC, "/etc/atlassian-dc"}
     assert predicted <= changed
     assert ours - links - folders == predicted
@@ -204,7 +204,12 @@ def test_no_line_is_lost_whatever_happens(story: Story, host: str, row: Row) -> 
 
 
 def test_a_file_cut_short_is_read_from_its_begin(story: Story) -> None:
-    story.lab.sh("jira12", "cp /srv/logs/log1 /srv/copy; : > /srv/logs/log1; echo after-truncation >> /srv/logs/log1")
+    """Also where nothing was read of it since the shipper was started, by which alone rsyslog does not see it."""
+    story.lab.sh(
+        "jira12", f"systemctl restart {UNIT}; sleep 3; : > /srv/logs/log1; echo after-truncation >> /srv/logs/log1"
+    )
+    if not story.comes("after-truncation", within=5):
+        story.lab.sh("jira12", "systemctl start atlassian-dc-log-shipping-canary.service")
     assert story.comes("after-truncation")
 
 
@@ -304,12 +309,18 @@ def test_a_full_disk_of_the_collector_keeps_it_from_confirming(story: Story, row
     lab, count = story.lab, 4000
     lab.sh(
         SINK,
-        f"systemctl stop {SINK_UNIT}; mount -t tmpfs -o size=400k,mode=0700 none {KEPT}; systemctl start {SINK_UNIT}",
+        f"""
+        systemctl stop {SINK_UNIT}
+        mount -t tmpfs -o size=100m,mode=0700 none {KEPT}
+        systemctl start {SINK_UNIT}
+        head -c 50000000 /dev/zero > {KEPT}/ballast
+        sleep 8
+        """,
     )
     lab.sh("jira13", f"seq -f 'full %.0f of a disk that has no more room for it' {count} >> /srv/logs/log4")
-    time.sleep(10)
+    time.sleep(5)
     before = len(set(story.kept("full [0-9]+ of", "jira13")))
-    lab.sh(SINK, f"mount -o remount,size=64m {KEPT}")
+    lab.sh(SINK, f"rm {KEPT}/ballast")
     found, end = 0, time.monotonic() + 90
     while found < count and time.monotonic() < end:
         time.sleep(2)
@@ -319,6 +330,36 @@ def test_a_full_disk_of_the_collector_keeps_it_from_confirming(story: Story, row
         "log shipping: full disk of the collector", f"{count} lines", f"{before}, then {found}", before < count == found
     )
     assert before < count
+    assert found == count
+
+
+def test_a_full_disk_of_the_host_keeps_lines_in_their_logs(story: Story, row: Row) -> None:
+    lab, host, count = story.lab, "jira13", 3000
+    lab.sh(
+        host,
+        f"""
+        systemctl stop {UNIT}
+        cp -a {STATE} /root/state
+        mount -t tmpfs -o size=100m,mode=0700 none {STATE}
+        cp -a /root/state/. {STATE}/
+        systemctl start {UNIT}
+        head -c 50000000 /dev/zero > {STATE}/ballast
+        sleep 8
+        seq -f 'crowded %.0f of the lines of a log' {count} >> /srv/logs/log5
+        """,
+    )
+    outcome = story.play("audit", "--limit", host)
+    reason = outcome.reason(host, CONTROL)
+    lab.sh(host, f"rm {STATE}/ballast")
+    found, end = 0, time.monotonic() + 60
+    while found < count and time.monotonic() < end:
+        time.sleep(2)
+        found = len(set(story.kept("crowded [0-9]+ of", host)))
+    lab.sh(host, f"systemctl stop {UNIT}; cp -a {STATE}/. /root/state/; umount {STATE}; cp -a /root/state/. {STATE}/")
+    lab.sh(host, f"systemctl start {UNIT}")
+    row("log shipping: full disk of the host", f"{count} lines, told", f"{found}, {reason}", found == count)
+    assert story.status(outcome, host) == "fail"
+    assert "until there is room" in reason
     assert found == count
 
 

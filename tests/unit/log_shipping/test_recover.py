@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -127,6 +128,22 @@ def test_whatever_is_cut_off_whole_entries_stay(tmp_path: Path, texts: list[str]
             break
         wanted += record(text).encode()
     assert left.startswith(wanted)
+
+
+def test_a_log_that_was_cut_short_is_read_from_its_begin(queue: Queue) -> None:
+    states = {}
+    for name, size in (("cut", 3), ("whole", 30)):
+        log = queue.folder / name
+        log.write_text("x" * size)
+        states[name] = queue.folder / f"imfile-state:{log.stat().st_ino}:abc"
+        states[name].write_text(json.dumps({"filename": str(log), "curr_offs": 30}))
+    (queue.folder / "imfile-state:1:torn").write_text("{")
+    script = render_recover().replace(STATE, str(queue.folder))
+    look = [sys.executable, "-c", script, "look"]
+    assert subprocess.run(look, check=False).returncode == 0
+    queue.recover()
+    assert {name for name, state in states.items() if state.exists()} == {"whole"}
+    assert subprocess.run(look, check=False).returncode == 1
 
 
 def test_what_was_sent_last_is_sent_again(queue: Queue) -> None:
