@@ -212,7 +212,7 @@ def test_groups_in_groups_of_releases_that_tell_them(tmp_path: Path, server: Scr
     host.instance["version"] = "9.2.13"
     _found, accounts = judge(host, **declared)
     assert accounts.active == ["alice"]
-    host.instance["version"] = "9.4.0"
+    host.instance["version"] = "10.2.0"
     server.on("GET /rest/api/group/a/groupmember", {"results": [{}], "_links": {}})
     found, _accounts = judge(host, **declared)
     assert found[FEW]["status"] == "not_checked"
