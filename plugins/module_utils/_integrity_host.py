@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -23,6 +25,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._integrity_
     LOOK,
     NOW,
     REPORT,
+    STATE,
     Scope,
     can_be_named,
     just_these,
@@ -49,10 +52,13 @@ _MD5_LINE = re.compile(r"([0-9a-f]{32}) {2}(.+)")
 LOOK_TEXT = f"""#!/bin/sh
 {HEADER}# Runs AIDE: what differs from the baseline goes to the journal, and what is there now into {NOW}.
 umask 077
+is_whole() {{
+    [ "$(gzip -dc "$1" 2>/dev/null | tail -n 1)" = @@end_db ]
+}}
 whole=yes action=--update
 if [ ! -e {BASELINE} ]; then
     action=--init
-elif [ "$(gzip -dc {BASELINE} 2>/dev/null | tail -n 1)" != @@end_db ]; then
+elif ! is_whole {BASELINE}; then
     echo "<2>the baseline {BASELINE} is cut short or damaged: nothing can be compared with it"
     whole=no action=--init
 fi
@@ -61,6 +67,11 @@ aide --config={CONFIGURATION} $action > {REPORT} 2>&1
 code=$?
 if [ $code -ge {FAILED} ]; then
     sed 's/^/<3>/' {REPORT}
+    exit 1
+fi
+# AIDE ends well, too, where the disk is full.
+if ! is_whole {FRESH}; then
+    echo "<3>what was found could not be written to {FRESH} as a whole"
     exit 1
 fi
 mv -f {FRESH} {NOW} || exit 1
@@ -276,7 +287,10 @@ class IntegrityHost:
 
     def _complaint(self, told: str) -> str:
         report = text_or_none(self.real(REPORT)) or ""
-        said = [line.strip() for line in report.splitlines() if "ERROR" in line or "No space" in line]
+        with contextlib.suppress(OSError):
+            if os.statvfs(self.real(STATE)).f_bavail == 0:
+                told = f"{STATE}: {os.strerror(errno.ENOSPC)}"
+        said = [line.strip() for line in report.splitlines() if "ERROR" in line]
         return f"{SERVICE} failed: {'; '.join(said[:2]) or told}"
 
     def write_baseline(self, database: Database) -> bytes:
