@@ -13,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 LONGEST = (
+    "test_log_shipping",
     "test_firewall",
     "test_guilty",
     "test_mutations",
@@ -20,6 +21,8 @@ LONGEST = (
     "test_faults",
     "test_rollback",
     "test_fail2ban",
+    "test_file_integrity",
+    "test_log_keeping",
     "test_found",
     "test_cluster",
     "test_product_settings",
