@@ -58,8 +58,6 @@ SETTINGS: dict[str, Any] = {
     "atlassian_dc_proxy_addresses": ["127.0.0.1"],
     "atlassian_dc_cluster_peers": ["192.0.2.21"],
     "atlassian_dc_firewall_agents": ["192.0.2.31"],
-    # For as long as Confluence comes to keep its access log.
-    "atlassian_dc_log_shipping_keep_days": 30,
     # Single nodes, of which some listen for others all the same; so does the Synchrony that Confluence starts.
     "atlassian_dc_firewall_services": [{"name": "clusters", "ports": [5701, 7777, 8091, 25500], "from": ["peers"]}],
 }
