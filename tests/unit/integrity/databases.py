@@ -35,7 +35,7 @@ def line(
 
 def raw(*lines: str, fields: str = FIELDS, end: str = "@@end_db\n") -> bytes:
     text = "\n".join(["@@begin_db", "# by AIDE", f"@@db_spec {fields}", *lines]) + "\n" + end
-    return gzip.compress(text.encode("utf-8"))
+    return gzip.compress(text.encode("utf-8"), mtime=0)
 
 
 def database(*lines: str) -> Database:
