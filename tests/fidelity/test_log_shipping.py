@@ -25,8 +25,8 @@ from .shipped import DISTURBANCES, FIVE, KEPT, SINK_UNIT, UNIT, Disturbed
 HOSTS = {"jira12": "jira:bookworm", "jira13": "jira:trixie"}
 SINK = "logs"
 """The collector, with no product on it."""
-ROLE = ("--tags", "log_shipping")
 CONTROL = "DC-LOG-03"
+TAGS = ("--tags", CONTROL)
 PORT = 2514
 ETC = "/etc/atlassian-dc/log-shipping"
 STATE = "/var/lib/atlassian-dc-log-shipping"
@@ -49,7 +49,7 @@ class Story:
         }
         for host in HOSTS:
             lab.sh(host, "mkdir -p /srv/logs")
-        self.unset = lab.play("audit", *ROLE, "--limit", "jira12")
+        self.unset = lab.play("audit", *TAGS, "--limit", "jira12")
         self.check = self.play("harden", "--check")
         self.before = {host: lab.snapshot(host) for host in HOSTS}
         self.harden = self.play("harden")
@@ -58,7 +58,7 @@ class Story:
         self.audit = self.play("audit")
 
     def play(self, playbook: str, *arguments: str, **variables: Any) -> Outcome:
-        return self.lab.play(playbook, *ROLE, *arguments, **{**self.settings, **variables})
+        return self.lab.play(playbook, *TAGS, *arguments, **{**self.settings, **variables})
 
     def status(self, outcome: Outcome, host: str) -> str:
         return outcome.statuses(host)[CONTROL]
@@ -267,7 +267,7 @@ def test_only_the_right_ones_are_believed(
 def test_it_is_taken_back(story: Story, row: Row) -> None:
     """What the run has set up goes; the next test sets it up again."""
     host = "jira13"
-    outcome = story.lab.play("rollback", *ROLE, "--limit", host)
+    outcome = story.lab.play("rollback", "--tags", "log_shipping", "--limit", host)
     assert outcome.code == 0, outcome.output
     now = story.lab.snapshot(host)
     left = {path for path in now if path.startswith(("/etc/atlassian-dc", "/etc/systemd")) and "log-shipping" in path}
