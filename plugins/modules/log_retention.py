@@ -148,7 +148,10 @@ MAX_FILE = 1024 * 1024
 MAX_LOGS = 10_000
 """Most files that are looked at for one pattern."""
 
-PRODUCT, OURS, THEIRS, UNKNOWN = "product", "ours", "logrotate of this host", "unknown"
+PRODUCT = "product"
+OURS = "ours"
+THEIRS = "logrotate of this host"
+UNKNOWN = "unknown"
 
 
 @dataclass

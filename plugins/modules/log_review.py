@@ -209,7 +209,7 @@ def launcher() -> str:
     return (
         f"{HEADER}import sys\n\nsys.path.insert(0, {LIBRARY!r})\n\n"
         f"from {PACKAGE}._review import main  # noqa: E402\n\n"
-        f'sys.exit(main({CONFIG!r}, "{STATE}/state.json"))\n'
+        f'raise SystemExit(main({CONFIG!r}, "{STATE}/state.json"))\n'
     )
 
 

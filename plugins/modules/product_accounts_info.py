@@ -182,7 +182,9 @@ MAX_LISTED = 1000
 """Most administrators, tokens or accounts that are kept: whoever has more has a finding already."""
 MAX_NAME = 200
 DAY = 86400
-ADMINISTRATOR_PAGES, TOKEN_PAGES, LOGIN_PAGES = 50, 70, 60
+ADMINISTRATOR_PAGES = 50
+TOKEN_PAGES = 70
+LOGIN_PAGES = 60
 """Most pages that are asked for: with what the settings take, an instance is asked less than 200 times in all."""
 MOMENTS = 10**14
 """Milliseconds since 1970 that a time has at most; what is beyond is none."""

@@ -16,13 +16,18 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+except ImportError:  # ansible-core depends on it; who uses no authority does without
+    USABLE = False
+else:
+    USABLE = hasattr(x509.Certificate, "not_valid_after_utc")
 
-SUBJECT = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "atlassian_dc.hardening log shipping")])
+NAME = "atlassian_dc.hardening log shipping"
 YEARS = 10
 CLOCKS_APART = datetime.timedelta(hours=1)
 MAX_REQUEST = 20_000
@@ -74,9 +79,11 @@ class Authority:
             serves: whether it is that of a collector, else of a shipper.
 
         Raises:
-            AuthorityError: the request or the authority is broken.
+            AuthorityError: the request or the authority is broken, or what is needed is not installed.
 
         """
+        if not USABLE:
+            raise AuthorityError("the Python that runs Ansible needs cryptography 42 or newer")
         try:
             asked = x509.load_pem_x509_csr(request[:MAX_REQUEST].encode())
             if not asked.is_signature_valid:
@@ -91,7 +98,7 @@ class Authority:
             usage = ExtendedKeyUsageOID.SERVER_AUTH if serves else ExtendedKeyUsageOID.CLIENT_AUTH
             signed = (
                 x509.CertificateBuilder()
-                .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])]))
+                .subject_name(_called(names[0][:64]))
                 .issuer_name(issuer.subject)
                 .public_key(public)
                 .serial_number(x509.random_serial_number())
@@ -144,8 +151,8 @@ class Authority:
         begin = now()
         certificate = (
             x509.CertificateBuilder()
-            .subject_name(SUBJECT)
-            .issuer_name(SUBJECT)
+            .subject_name(_called(NAME))
+            .issuer_name(_called(NAME))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(begin - CLOCKS_APART)
@@ -180,3 +187,7 @@ class Authority:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.rename(path)
+
+
+def _called(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -190,3 +190,10 @@ def test_nobody_there(site: Site) -> None:
     assert "cannot be reached" in knock(Collector("127.0.0.1", port, "relp"), mine, [COLLECTOR])
     absent = {**mine, "cert": "/nonexistent"}
     assert "cannot be used" in knock(Collector("127.0.0.1", port, "relp"), absent, [COLLECTOR])
+
+
+def test_a_controller_without_what_it_needs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_shipping_authority, "USABLE", False)
+    with pytest.raises(AuthorityError, match="cryptography 42"):
+        Authority(tmp_path / "ca").sign("", ["x"], 30, serves=False)
+    assert not (tmp_path / "ca").exists()

@@ -30,7 +30,9 @@ def resolved(name: str, **registered: list[str]) -> list[str]:
     texts = dict(loader.load_from_file(str(CHECKOUT / "roles/service_user/vars/main.yml")))
     for task in loader.load_from_file(str(CHECKOUT / "playbooks/harden.yml"))[2]["tasks"]:
         texts.update(task.get("vars", {}))
-    variables: dict[str, Any] = {key: trust_as_template(text) for key, text in texts.items()}
+    variables: dict[str, Any] = {
+        key: trust_as_template(text) if isinstance(text, str) else text for key, text in texts.items()
+    }
     variables.update({f"_atlassian_dc_{key}": {"restart_pending": value} for key, value in registered.items()})
     variables["ansible_facts"] = {"atlassian_dc": {"instances": INSTANCES}}
     found: Any = Templar(loader=loader, variables=variables).template(variables[f"_atlassian_dc_service_user_{name}"])
@@ -44,6 +46,7 @@ def resolved(name: str, **registered: list[str]) -> list[str]:
         ({"service_user_unit": ["jira"]}, ["jira"]),
         ({"service_user_account": ["crowd"], "service_user_unit": ["jira"]}, ["crowd", "jira"]),
         ({"fail2ban_login_logging": ["bamboo"]}, ["bamboo"]),
+        ({"fail2ban_login_logging": ["bamboo"], "product_settings_asked": ["jira"]}, ["bamboo", "jira"]),
         ({"fail2ban_login_logging": ["jira"], "service_user_unit": ["jira"]}, ["jira"]),
         ({"fail2ban_login_logging": [], "service_user_unit": []}, []),
     ],
