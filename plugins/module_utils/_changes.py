@@ -523,6 +523,43 @@ class Changes:
 
         return self.perform(run, target, attribute, before, after, undo)
 
+    def systemctl(
+        self,
+        verb: str,
+        unit: str,
+        attribute: str,
+        before: str,
+        after: str,
+        undo: Sequence[str] = (),
+        options: Sequence[str] = (),
+    ) -> bool:
+        """Change the state of a unit.
+
+        Args:
+            verb: command of systemctl.
+            unit: the unit.
+            attribute: which property of it changes.
+            before: state found, in words.
+            after: state wanted, in the same way.
+            undo: the command of systemctl, with its options, that takes it back; empty when nothing has to be.
+            options: of the command.
+
+        Returns:
+            Always True, as `command` does.
+
+        Raises:
+            ChangeError: as `command` does.
+
+        """
+        back = ["systemctl", *undo, unit] if undo else None
+        return self.command(["systemctl", verb, *options, unit], f"unit {unit}", attribute, before, after, back)
+
+    def reload_units(self) -> bool:
+        """Have systemd read the files of its units anew; raises as `command` does."""
+        return self.command(
+            ["systemctl", "daemon-reload"], "systemd", "loaded units", "older than the files", "as in the files"
+        )
+
     def perform(
         self,
         action: Callable[[], None],

@@ -374,19 +374,17 @@ class Fail2banHost:
             else:
                 self.changes.write_file(path, text, owner=self._owner)
         if LOGS_SERVICE in changing or found.reload_due:
-            self.changes.command(
-                ["systemctl", "daemon-reload"], "systemd", "loaded units", "older than the files", "as in the files"
-            )
+            self.changes.reload_units()
         self._serve(found, configuration or reload_due, restarted)
         if files.get(LOGS_SERVICE):
             self._watch(found, bool({LOGS_SERVICE, LOGS_SCRIPT} & set(changing)))
 
     def _serve(self, found: Found, reload_due: bool, restarted: Sequence[str]) -> None:
         if not found.enabled:
-            self._systemctl("enable", SERVICE, "at boot", "disabled", "enabled", ("disable",))
+            self.changes.systemctl("enable", SERVICE, "at boot", "disabled", "enabled", ("disable",))
         if not found.active:
             before = found.service.get("ActiveState") or "inactive"
-            self._systemctl("start", SERVICE, "state", before, "active", ("stop",))
+            self.changes.systemctl("start", SERVICE, "state", before, "active", ("stop",))
         elif reload_due:
             self.changes.command([CLIENT, "reload"], SERVICE, "configuration", "another one", "as in the files")
             for name in restarted:
@@ -395,16 +393,10 @@ class Fail2banHost:
 
     def _watch(self, found: Found, changed: bool) -> None:
         if found.watcher.get("UnitFileState") != "enabled":
-            self._systemctl("enable", LOGS_SERVICE, "at boot", "disabled", "enabled", ("disable", "--now"))
+            self.changes.systemctl("enable", LOGS_SERVICE, "at boot", "disabled", "enabled", ("disable", "--now"))
         state = found.watcher.get("ActiveState") or "inactive"
         if state != "active" or changed:
-            self._systemctl("restart", LOGS_SERVICE, "state", state, "active, as in the file")
-
-    def _systemctl(
-        self, verb: str, unit: str, attribute: str, before: str, after: str, undo: tuple[str, ...] = ()
-    ) -> None:
-        back = ["systemctl", *undo, unit] if undo else None
-        self.changes.command(["systemctl", verb, unit], f"unit {unit}", attribute, before, after, undo=back)
+            self.changes.systemctl("restart", LOGS_SERVICE, "state", state, "active, as in the file")
 
     def wait(self, jails: Collection[str]) -> None:
         """Wait until the server runs these jails, for a while."""

@@ -599,12 +599,7 @@ class FirewallHost:
             older = "older than the files"
             self.changes.command(["systemctl", "daemon-reload"], "systemd", "loaded units", older, "as in the files")
         if found.unit.get("UnitFileState") != "enabled":
-            self._systemctl("enable", UNIT, "disabled", "enabled", undo=("disable", "--now"))
-
-    def _systemctl(self, verb: str, unit: str, before: str, after: str, undo: tuple[str, ...] = ()) -> None:
-        argv = ["systemctl", verb, unit]
-        back = ["systemctl", *undo, unit] if undo else None
-        self.changes.command(argv, f"unit {unit}", "at boot" if verb == "enable" else "state", before, after, undo=back)
+            self.changes.systemctl("enable", UNIT, "at boot", "disabled", "enabled", undo=("disable", "--now"))
 
     def load(
         self,
@@ -652,7 +647,7 @@ class FirewallHost:
             )
             if starts:
                 # It reads our policies as it starts: there is no moment at which only its zones are in force.
-                self._systemctl("start", "firewalld.service", "not running", "active", undo=("stop",))
+                self.changes.systemctl("start", "firewalld.service", "state", "not running", "active", undo=("stop",))
         except ChangeError:
             self._run_command(["/bin/sh", "-c", restore])
             self._run_command(["systemctl", "stop", f"{RESTORE}.timer"])
@@ -725,9 +720,9 @@ class FirewallHost:
         """
         self._write_rules(FOLDER, wanted)
         if found.unit.get("ActiveState") != "active":
-            self._systemctl("start", UNIT, "not started", "active")
+            self.changes.systemctl("start", UNIT, "state", "not started", "active")
         if found.provider == FIREWALLD and not found.firewalld_enabled:
-            self._systemctl("enable", "firewalld.service", "disabled", "enabled", undo=("disable",))
+            self.changes.systemctl("enable", "firewalld.service", "at boot", "disabled", "enabled", undo=("disable",))
         if not self.changes.check_mode:
             shutil.rmtree(self._real(CANDIDATE), ignore_errors=True)
 

@@ -233,18 +233,12 @@ class IntegrityHost:
                 validate=self._refused if path == CONFIGURATION else None,
             )
         if units or found.reload_due:
-            self.changes.command(
-                ["systemctl", "daemon-reload"], "systemd", "loaded units", "older than the files", "as in the files"
-            )
+            self.changes.reload_units()
         if found.timer.get("UnitFileState") != "enabled":
-            self._systemctl("enable", "at boot", "disabled", "enabled", ("disable", "--now"))
+            self.changes.systemctl("enable", TIMER, "at boot", "disabled", "enabled", ("disable", "--now"))
         state = found.timer.get("ActiveState") or "inactive"
         if state != "active" or f"{SYSTEMD}/{TIMER}" in units:
-            self._systemctl("restart", "state", state, "active, as in the file")
-
-    def _systemctl(self, verb: str, attribute: str, before: str, after: str, undo: tuple[str, ...] = ()) -> None:
-        back = ["systemctl", *undo, TIMER] if undo else None
-        self.changes.command(["systemctl", verb, TIMER], f"unit {TIMER}", attribute, before, after, undo=back)
+            self.changes.systemctl("restart", TIMER, "state", state, "active, as in the file")
 
     def _refused(self, path: str) -> str | None:
         code, out, err = self._run_command(["aide", f"--config={path}", "--config-check"])

@@ -132,36 +132,20 @@ class OwnTimer:
         for file in (*self.files, *self.units):
             self.changes.write_file(self._real(file.path), file.text, file.mode, self.owner, file.validate)
         if changed or self._stale(shown):
-            self.changes.command(
-                ["systemctl", "daemon-reload"], "systemd", "loaded units", "older than the files", "as in the files"
-            )
+            self.changes.reload_units()
         timer = shown.get(self.timer, {})
         if timer.get("UnitFileState") != "enabled":
-            self._systemctl("enable", self.timer, "at boot", "disabled", "enabled", ("disable", "--now"))
+            self.changes.systemctl("enable", self.timer, "at boot", "disabled", "enabled", ("disable", "--now"))
         state = timer.get("ActiveState") or "inactive"
         if state != "active" or changed:
-            self._systemctl("restart", self.timer, "state", state, "active, as in the file")
+            self.changes.systemctl("restart", self.timer, "state", state, "active, as in the file")
         result = shown.get(self.service, {}).get("Result") or "success"
         if result != "success":
             # What it ended with is told until it has begun again, which takes a moment.
-            self._systemctl("reset-failed", self.service, "last run", "failed", "forgotten")
+            self.changes.systemctl("reset-failed", self.service, "last run", "failed", "forgotten")
         if result != "success" or not timer.get("UnitFileState"):
             before = "failed" if result != "success" else "never"
-            self._systemctl("start", self.service, "last run", before, "begun", options=("--no-block",))
-
-    def _systemctl(
-        self,
-        verb: str,
-        unit: str,
-        attribute: str,
-        before: str,
-        after: str,
-        undo: tuple[str, ...] = (),
-        options: tuple[str, ...] = (),
-    ) -> None:
-        back = ["systemctl", *undo, unit] if undo else None
-        argv = ["systemctl", verb, *options, unit]
-        self.changes.command(argv, f"unit {unit}", attribute, before, after, undo=back)
+            self.changes.systemctl("start", self.service, "last run", before, "begun", options=("--no-block",))
 
     def _verify(self) -> None:
         """See that systemd understands the units.

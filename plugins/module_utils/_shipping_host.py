@@ -195,9 +195,7 @@ class ShippingHost:
             mode = 0o644 if path in units else 0o600
             self.changes.write_file(self.real(path), text, mode=mode, owner=self._owner, validate=proof)
         if units:
-            self.changes.command(
-                ["systemctl", "daemon-reload"], "systemd", "loaded units", "older than the files", "as in the files"
-            )
+            self.changes.reload_units()
         return True
 
     def _prove_config(self, path: str) -> str | None:
@@ -240,18 +238,12 @@ class ShippingHost:
         for unit in (name, *also):
             found = units.get(unit, {})
             if found.get("UnitFileState") != "enabled":
-                self._systemctl("enable", unit, "at boot", "disabled", "enabled", ("disable", "--now"))
+                self.changes.systemctl("enable", unit, "at boot", "disabled", "enabled", ("disable", "--now"))
             state = found.get("ActiveState") or "inactive"
             if state != "active":
-                self._systemctl("start", unit, "state", state, "active", ("stop",))
+                self.changes.systemctl("start", unit, "state", state, "active", ("stop",))
             elif changed:
-                self._systemctl("restart", unit, "configuration", "another one", "as in the files")
-
-    def _systemctl(
-        self, verb: str, unit: str, attribute: str, before: str, after: str, undo: tuple[str, ...] = ()
-    ) -> None:
-        back = ["systemctl", *undo, unit] if undo else None
-        self.changes.command(["systemctl", verb, unit], f"unit {unit}", attribute, before, after, undo=back)
+                self.changes.systemctl("restart", unit, "configuration", "another one", "as in the files")
 
     # ---- certificates ------------------------------------------------------------------------
 

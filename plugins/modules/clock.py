@@ -218,16 +218,12 @@ class Clock:
             if self._state(provider, "LoadState") == "masked":
                 return [evidence(provider, "can be started", f"masked; allow it with: systemctl unmask {provider}")]
             if self._state(provider, "UnitFileState") in ("disabled", "indirect", ""):
-                self._systemctl("enable", provider, "at boot", "disabled", "enabled", "disable")
+                self.changes.systemctl("enable", provider, "at boot", "disabled", "enabled", ("disable",))
             if self._state(provider, "ActiveState") != "active":
-                self._systemctl("start", provider, "state", "inactive", "active", "stop")
+                self.changes.systemctl("start", provider, "state", "inactive", "active", ("stop",))
         except ChangeError as exc:
             return [evidence("synchronising the clock", "set up", exc)]
         return []
-
-    def _systemctl(self, verb: str, unit: str, attribute: str, before: str, after: str, undo: str) -> None:
-        argv, back = ["systemctl", verb, unit], ["systemctl", undo, unit]
-        self.changes.command(argv, f"unit {unit}", attribute, before, after, undo=back)
 
 
 def main() -> None:

@@ -741,9 +741,7 @@ class ServiceUnits:
             self.changes.remove_file(self._real(previous_path(unit)))
 
     def _daemon_reload(self) -> None:
-        self.changes.command(
-            ["systemctl", "daemon-reload"], "systemd", "loaded units", "older than the files", "as in the files"
-        )
+        self.changes.reload_units()
 
 
 def main() -> None:
