@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ansible.module_utils.common.text.converters import to_bytes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes, mode_text
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Evidence, evidence
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand, show_units
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import (
+    RunCommand,
+    refusal,
+    show_units,
+)
 
 SYSTEMD = "/etc/systemd/system"
 PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "Result", "NeedDaemonReload")
@@ -154,12 +157,6 @@ class OwnTimer:
             ChangeError: it does not; holds its words.
 
         """
-        with tempfile.TemporaryDirectory(prefix="atlassian-dc-units-") as folder:
-            paths = []
-            for unit in self.units:
-                paths.append(os.path.join(folder, os.path.basename(unit.path)))
-                with open(paths[-1], "w", encoding="utf-8") as stream:
-                    stream.write(unit.text)
-            code, out, err = self._run_command(["systemd-analyze", "verify", *paths], environ_update={"LC_ALL": "C"})
-        if code != 0:
-            raise ChangeError(f"systemd refuses {self.service}: {' '.join((err or out).split())[:500]}")
+        refused = refusal(self._run_command, {unit.path: unit.text for unit in self.units})
+        if refused:
+            raise ChangeError(f"systemd refuses {self.service}: {refused}")

@@ -22,7 +22,11 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._shipping_c
     SYSTEMD,
     digest,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import show_units, text_or_none
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import (
+    refusal,
+    show_units,
+    text_or_none,
+)
 
 RunCommand = Callable[..., "tuple[int, str, str]"]
 PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", "MainPID", "Result")
@@ -215,15 +219,9 @@ class ShippingHost:
     def _prove_units(self, units: Mapping[str, str]) -> None:
         if not units or self.changes.check_mode:
             return
-        with tempfile.TemporaryDirectory(prefix="atlassian-dc-units-") as scratch:
-            paths = []
-            for path, text in units.items():
-                paths.append(os.path.join(scratch, os.path.basename(path)))
-                with open(paths[-1], "w", encoding="utf-8") as handle:
-                    handle.write(text)
-            code, out, err = self.run("systemd-analyze", "verify", *paths)
-        if code != 0:
-            raise ChangeError(f"systemd-analyze verify refuses the units: {' '.join((err or out).split())[:500]}")
+        refused = refusal(self._run_command, units)
+        if refused:
+            raise ChangeError(f"systemd-analyze verify refuses the units: {refused}")
 
     def serve(self, units: Mapping[str, Mapping[str, str]], changed: bool, name: str, *also: str) -> None:
         """Have a service run with its files, now and after every start of the host.

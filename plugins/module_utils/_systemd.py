@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable
@@ -110,6 +111,24 @@ def show_units(run_command: RunCommand, units: Sequence[str], properties: Iterab
     code, out, _err = run_command(["systemctl", "show", f"--property={wanted}", "--", *names])
     shown = parse_show(out) if code == 0 else []
     return dict(zip(names, shown)) if len(shown) == len(names) else {}
+
+
+def refusal(run_command: RunCommand, units: Mapping[str, str]) -> str:
+    """Return what ``systemd-analyze verify`` says against units, empty where it takes them.
+
+    Args:
+        run_command: ``AnsibleModule.run_command`` or a function of the same form.
+        units: texts of units that may not be there yet, by path.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="atlassian-dc-units-") as scratch:
+        paths = []
+        for path, text in units.items():
+            paths.append(os.path.join(scratch, os.path.basename(path)))
+            with open(paths[-1], "w", encoding="utf-8") as stream:
+                stream.write(text)
+        code, out, err = run_command(["systemd-analyze", "verify", *paths], environ_update={"LC_ALL": "C"})
+    return "" if code == 0 else " ".join((err or out).split())[:500] or f"ended with {code}"
 
 
 def parse_syscall_sets(text: str) -> dict[str, set[str]]:
