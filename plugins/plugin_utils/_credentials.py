@@ -20,20 +20,21 @@ def environment_name(name: str, key: str) -> str:
 
 
 def from_environment(
-    instances: Iterable[Any], environment: Mapping[str, str] = os.environ
+    instances: Iterable[Any], environment: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, str]]:
     """Return the logins that the environment has for instances, by name of the instance or product.
 
     Args:
         instances: as discovery describes them.
-        environment: variables; empty ones are not set.
+        environment: variables, those of this process by default; empty ones are not set.
 
     """
+    variables = os.environ if environment is None else environment
     known = [instance for instance in instances if isinstance(instance, Mapping)]
     names = dict.fromkeys(str(instance[key]) for instance in known for key in ("name", "product") if instance.get(key))
     found = {}
     for name in names:
-        entry = {key: value for key in KEYS if (value := environment.get(environment_name(name, key)))}
+        entry = {key: value for key in KEYS if (value := variables.get(environment_name(name, key)))}
         # A name alone logs nobody in.
         if "token" in entry or {"username", "password"} <= set(entry):
             found[name] = entry
