@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -27,7 +28,7 @@ def _link_checkout() -> None:
         link.symlink_to(os.path.relpath(CHECKOUT, link.parent), target_is_directory=True)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Put the checkout first, also for Ansible's own collection finder."""
     _link_checkout()
     os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
@@ -36,3 +37,14 @@ def pytest_configure() -> None:
     finder = _AnsibleCollectionFinder(paths=[str(COLLECTIONS)], scan_sys_paths=False)
     finder._install()
     sys.path.insert(0, str(CHECKOUT / "tests"))
+    if not hasattr(config, "workerinput"):  # else what the main process has begun
+        import packed
+
+        packed.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        import packed
+
+        packed.end()

@@ -1,13 +1,10 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Collects the rows of the fidelity table and prints it at the end; keeps what the runs of a session share."""
+"""Collects the rows of the fidelity table and prints it at the end."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 
 import pytest
@@ -30,17 +27,6 @@ LONGEST = (
 """Files that take longest: begun first, or the last one would run on its own for long."""
 HEADINGS = ("what", "expected", "found", "result")
 ROW = "fidelity"
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder in which runs of this session find modules that others of it have packed."""
-    if not hasattr(config, "workerinput"):
-        os.environ["PACKED_MODULES"] = tempfile.mkdtemp(prefix="atlassian-dc-modules-")
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
-        shutil.rmtree(os.environ["PACKED_MODULES"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

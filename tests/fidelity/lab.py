@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import packed
 import tomllib
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
 from hosts.groups import Group, Host
@@ -177,7 +178,7 @@ class Lab:
                 env={
                     **os.environ,
                     "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
-                    "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback_plugins"),
+                    **packed.environment(Path(__file__).parent / "callback_plugins"),
                     "ANSIBLE_NOCOLOR": "1",
                     "COLLECT_FILE": str(collected),
                     "HOLD_BEFORE": hold_before,

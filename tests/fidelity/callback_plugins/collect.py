@@ -3,20 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes what each task changed or would change, and which modules ran on hosts, as JSON lines for the tests.
 
-It also holds a run before a task, so that a test can let something happen at just that moment, and hands modules that
-one run has packed to the next: packing them anew is a third of what a run costs here.
+It also holds a run before a task, so that a test can let something happen at just that moment.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
-from ansible import constants
 from ansible.plugins.callback import CallbackBase
 
 DOCUMENTATION = """
@@ -31,23 +28,6 @@ class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "collect"
-
-    def __init__(self) -> None:
-        super().__init__()
-        # Where Ansible keeps them for the length of a run; nothing is saved should it once keep them elsewhere.
-        self._own = Path(constants.DEFAULT_LOCAL_TMP) / "ansiballz_cache"
-        self._packed = Path(os.environ["PACKED_MODULES"])
-        self._own.mkdir(exist_ok=True)
-        for path in self._packed.glob("*.*"):
-            shutil.copyfile(path, self._own / path.name)
-
-    def v2_playbook_on_stats(self, stats: Any) -> None:
-        for path in self._own.glob("*.*"):
-            if path.suffix != ".lock" and not (self._packed / path.name).exists():
-                # Others may be about to do the same.
-                part = self._packed / f"part-{os.getpid()}"
-                shutil.copyfile(path, part)
-                part.rename(self._packed / path.name)
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         held = Path(os.environ["COLLECT_FILE"] + ".held")

@@ -14,6 +14,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import packed
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -80,6 +81,7 @@ class Playbook:
             "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".collections"),
             "ANSIBLE_LIBRARY": str(LIBRARY),
             "ANSIBLE_NOCOLOR": "1",
+            **packed.environment(),
         }
         if enabled:
             environment["ANSIBLE_CALLBACKS_ENABLED"] = "atlassian_dc.hardening.ledger"

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import packed
 import pytest
 from unit.rest.scripted_server import scripted_server
 from unit.rest.settings_host import AUDIT, WANTED, SettingsHost
@@ -64,6 +65,7 @@ def run(folder: Path, instance: dict[str, Any], credentials: dict[str, Any], **e
             "ANSIBLE_CALLBACKS_ENABLED": "atlassian_dc.hardening.ledger",
             "ANSIBLE_LIBRARY": str(CHECKOUT / "tests/unit/ledger/library"),
             "ANSIBLE_LOG_PATH": str(folder / "log"),
+            **packed.environment(),
             **environment,
         },
         text=True,

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hands modules that one run of Ansible has packed to the next ones: packing them anew is half of what a run costs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+FOLDER = "PACKED_MODULES"
+"""Variable that names the folder in which they are kept."""
+
+
+def begin() -> None:
+    """Make the folder for a session of tests."""
+    os.environ[FOLDER] = tempfile.mkdtemp(prefix="atlassian-dc-modules-")
+
+
+def end() -> None:
+    """Remove the folder."""
+    shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
+
+
+def environment(*callbacks: Path) -> dict[str, str]:
+    """Return the variables of a run that takes and leaves packed modules.
+
+    Args:
+        callbacks: folders of further callback plugins.
+
+    """
+    folders = [Path(__file__).parent / "callback_plugins", *callbacks]
+    return {FOLDER: os.environ[FOLDER], "ANSIBLE_CALLBACK_PLUGINS": ":".join(map(str, folders))}
