@@ -44,7 +44,7 @@ BY_FILES = (
 )
 """Roles and controls that are tried here; DC-LOG-03 needs a collector, and is tried elsewhere."""
 SECRET = "Sup3rSecret"  # noqa: S105 - what all of them begin with
-TOGETHER = 6
+TOGETHER = 8
 """Most ways in which a product is broken at once."""
 DATA = yaml.safe_load((Path(__file__).parent / "mutations.yml").read_text())
 MUTATIONS: list[dict[str, Any]] = DATA["mutations"]
@@ -125,9 +125,9 @@ def rounds() -> list[list[Way]]:
     while left:
         chosen: list[Way] = []
         before = {key for way in dealt[-1] for key in keys(way, "breaks")} if dealt else set()
-        # Controls that are broken in many ways need most rounds: those first.
+        # Ways that fit with few others first, or each would need a round of its own at the end.
         shares = Counter(key for way in left for key in keys(way, "breaks"))
-        for way in sorted(left, key=lambda way: -max(shares[key] for key in keys(way, "breaks"))):
+        for way in sorted(left, key=lambda way: -sum(shares[key] for key in touched(way))):
             of_product = sum(product == way[0] for product, _mutation in chosen)
             if of_product < TOGETHER and not touched(way) & before and not any(clash(way, other) for other in chosen):
                 chosen.append(way)
