@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: log_retention
-short_description: Judge and set who rotates the logs of Data Center products, and for how long they are kept
+short_description: Judge and set how logs of Data Center products are kept, and the clock that dates them
 version_added: 0.6.0
 description:
   - Judges for every given instance whether each of its logs is rotated by one owner and kept long enough
@@ -16,6 +16,9 @@ description:
     and a timer of its own; what somebody's logrotate rotates already stays theirs. Dated logs that the product never
     deletes are deleted once they are old enough.
   - Settings of the product are not changed. Where it deletes too soon, that is reported.
+  - Judges whether a time service runs, is started at boot, and says that the clock of the host is right (V(DC-LOG-06)).
+    The one in use is left as it is, whichever it is. Where none runs, one that is installed is started, and chrony is
+    installed where there is none. A container has no clock of its own. There the control is C(not_applicable).
 options:
   products:
     description:
@@ -38,6 +41,20 @@ options:
     description: Whether logs are sent to a collector, so that it is no matter when the product deletes them.
     type: bool
     default: false
+  chrony:
+    description:
+      - Chrony, to be installed where there is no time service.
+      - Undefined, the names of this operating system are not known.
+    type: dict
+    suboptions:
+      package:
+        description: Its package.
+        type: str
+        required: true
+      service:
+        description: Its service.
+        type: str
+        required: true
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
   - atlassian_dc.hardening.controls
@@ -57,7 +74,10 @@ EXAMPLES = r"""
     instances: "{{ ansible_facts.atlassian_dc.instances }}"
     packages: [logrotate]
     keep_days: 180
-  tags: [DC-LOG-05]
+    chrony:
+      package: chrony
+      service: chrony.service
+  tags: [DC-LOG-05, DC-LOG-06]
 """
 
 RETURN = r"""
@@ -76,6 +96,11 @@ owners:
   returned: always
   type: dict
   sample: {/opt/atlassian/jira/logs/catalina.out: ours}
+time_service:
+  description: The time service that counts, null where there is none or it was not looked for.
+  returned: always
+  type: str
+  sample: chrony.service
 """
 
 import glob
@@ -90,6 +115,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._clock import CONTROL as CLOCK
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._clock import Clock
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_parse import (
     ParseError,
     jvm_properties,
@@ -134,7 +161,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd im
 )
 
 CONTROL = "DC-LOG-05"
-CONTROLS = (CONTROL,)
+CONTROLS = (CONTROL, CLOCK)
 
 LOGROTATE = "/usr/sbin/logrotate"
 HOST_CONFIG = "/etc/logrotate.conf"
@@ -203,6 +230,8 @@ class LogRetention:
 
     def run(self) -> None:
         """Judge, and put right what may be."""
+        if not self.findings.judges(CONTROL):
+            return
         instances = self.params["instances"]
         if not instances:
             self.findings.add(CONTROL, None, "not_applicable", "no product was found on this host")
@@ -576,6 +605,10 @@ def main() -> None:
             "keep_days": {"type": "int", "default": 90},
             "max_megabytes": {"type": "int", "default": 1024},
             "shipped": {"type": "bool", "default": False},
+            "chrony": {
+                "type": "dict",
+                "options": {"package": {"type": "str", "required": True}, "service": {"type": "str", "required": True}},
+            },
             **CONTROL_ARGUMENTS,
             **RECORD_ARGUMENTS,
         },
@@ -583,15 +616,15 @@ def main() -> None:
     )
     findings = Findings(module.params, CONTROLS, module.check_mode)
     changes = Changes.of(module)
+    retention = LogRetention(module.params, findings, changes, module.run_command)
+    clock = Clock(module.params["instances"], module.params["chrony"], findings, changes, module.run_command)
     msg = ""
-    owners: dict[str, str] = {}
     try:
-        retention = LogRetention(module.params, findings, changes, module.run_command)
         retention.run()
-        owners = retention.owners
+        clock.run()
     except ChangeError as exc:
         msg = str(exc)
-    changes.exit(module, msg, dc_findings=findings.results, owners=owners)
+    changes.exit(module, msg, dc_findings=findings.results, owners=retention.owners, time_service=clock.provider)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _clock as clock
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Findings
-from ansible_collections.atlassian_dc.hardening.plugins.modules import clock
 from unit.log_keeping.kept_host import JIRA, KeptHost
 
 NORMAL = (0, "0AD5700B,10.0.0.1,9,1795925707.48,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,2.0,Normal\n", "")
@@ -27,17 +27,20 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KeptHost:
     return host
 
 
-def run(host: KeptHost, check: bool = False, enforce: bool = True, **params: Any) -> dict[str, Any]:
-    given = {
-        "instances": [JIRA],
-        "package": "chrony",
-        "service": "chrony.service",
-        "enforce": None if enforce else [],
-        **params,
-    }
-    findings, changes = Findings(given, clock.CONTROLS, check), Changes(check, host.run)
+CHRONY = {"package": "chrony", "service": "chrony.service"}
+
+
+def run(
+    host: KeptHost,
+    check: bool = False,
+    enforce: bool = True,
+    instances: tuple[dict[str, Any], ...] = (JIRA,),
+    chrony: dict[str, str] | None = CHRONY,
+) -> dict[str, Any]:
+    findings = Findings({"enforce": None if enforce else []}, (clock.CONTROL,), check)
+    changes = Changes(check, host.run)
     waited: list[float] = []
-    judge = clock.Clock(given, findings, changes, host.run, str(host.root), waited.append)
+    judge = clock.Clock([*instances], chrony, findings, changes, host.run, str(host.root), waited.append)
     judge.run()
     (result,) = findings.results
     made = [entry["target"] for entry in changes.entries]
@@ -101,8 +104,8 @@ def test_what_is_masked_is_left(host: KeptHost) -> None:
 @pytest.mark.parametrize(
     ("params", "status", "reason"),
     [
-        ({"instances": []}, "not_applicable", "no product was found on this host"),
-        ({"package": None, "service": None}, "fail", "a time service: none is installed"),
+        ({"instances": ()}, "not_applicable", "no product was found on this host"),
+        ({"chrony": None}, "fail", "a time service: none is installed"),
         ({"enforce": False}, "fail", "a time service: none is installed"),
     ],
 )

@@ -1,81 +1,25 @@
-#!/usr/bin/python
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a time service runs, is started at boot, and says that the clock of the host is right.
+
+The time service in use is left as it is, whichever it is. Where none runs, one that is installed is started, and chrony
+is installed where there is none.
+"""
 
 from __future__ import annotations
 
-DOCUMENTATION = r"""
-module: clock
-short_description: Judge and set up the synchronisation of a host's clock
-version_added: 0.6.0
-description:
-  - Judges whether a time service runs, is started at boot, and says that the clock is right (V(DC-LOG-06)).
-  - The time service in use is left as it is, whichever it is. Where none runs, one that is installed is started, and
-    chrony is installed where there is none.
-  - A container has no clock of its own. There the control is C(not_applicable).
-options:
-  package:
-    description: Package of chrony. Undefined, the names of this operating system are not known.
-    type: str
-  service:
-    description: Service of chrony.
-    type: str
-extends_documentation_fragment:
-  - atlassian_dc.hardening.attributes
-  - atlassian_dc.hardening.controls
-  - atlassian_dc.hardening.instances
-  - atlassian_dc.hardening.record
-author:
-  - the atlassian_dc.hardening contributors (@atlassian-dc-hardening)
-"""
-
-EXAMPLES = r"""
-- name: Have the clock synchronised
-  atlassian_dc.hardening.clock:
-    instances: "{{ ansible_facts.atlassian_dc.instances }}"
-    package: chrony
-    service: chrony.service
-  tags: [DC-LOG-06]
-"""
-
-RETURN = r"""
-dc_findings:
-  description: What was found for each control.
-  returned: always
-  type: list
-  elements: dict
-dc_changes:
-  description: What was changed, or would be in check mode.
-  returned: always
-  type: list
-  elements: dict
-provider:
-  description: The time service that counts, null where there is none.
-  returned: always
-  type: str
-  sample: chrony.service
-"""
-
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import (
-    CONTROL_ARGUMENTS,
-    Evidence,
-    Findings,
-    evidence,
-)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Evidence, Findings, evidence
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import package_manager
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand, show_units
 
 CONTROL = "DC-LOG-06"
-CONTROLS = (CONTROL,)
 
 CHRONY = ("chrony.service", "chronyd.service")
 PROVIDERS = (
@@ -104,7 +48,8 @@ class Clock:
     """Judges what keeps the clock of a host right.
 
     Args:
-        params: the module's parameters.
+        instances: the products of the host.
+        chrony: ``package`` and ``service`` of chrony; None where they are not known for this operating system.
         findings: where to put what was found.
         changes: through which to change things.
         run_command: to ask the system's tools.
@@ -115,14 +60,16 @@ class Clock:
 
     def __init__(
         self,
-        params: dict[str, Any],
+        instances: list[dict[str, Any]],
+        chrony: Mapping[str, str] | None,
         findings: Findings,
         changes: Changes,
         run_command: RunCommand,
         root: str = "/",
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.params = params
+        self.instances = instances
+        self.chrony = chrony
         self.findings = findings
         self.changes = changes
         self.run_command = run_command
@@ -133,7 +80,9 @@ class Clock:
 
     def run(self) -> None:
         """Judge, and put right what may be."""
-        if not self.params["instances"]:
+        if not self.findings.judges(CONTROL):
+            return
+        if not self.instances:
             # Somebody else's host, which only happens to be in the inventory.
             self.findings.add(CONTROL, None, "not_applicable", "no product was found on this host")
             return
@@ -205,16 +154,15 @@ class Clock:
     def _changeable(self) -> bool:
         """Whether there is something to do about it: servers that are not reached are somebody else's."""
         if self.provider is None:
-            return self.params["package"] is not None
+            return self.chrony is not None
         running = self._state(self.provider, "ActiveState") == "active"
         return not running or self._state(self.provider, "UnitFileState") in ("disabled", "indirect", "")
 
     def _put_right(self) -> list[Evidence]:
         try:
-            provider = self.provider
-            if provider is None:
-                provider = str(self.params["service"])
-                package_manager(self.run_command).ensure(self.changes, self.params["package"], start=False)
+            provider = self.provider or (self.chrony["service"] if self.chrony else "")
+            if self.provider is None and self.chrony is not None:
+                package_manager(self.run_command).ensure(self.changes, self.chrony["package"], start=False)
             if self._state(provider, "LoadState") == "masked":
                 return [evidence(provider, "can be started", f"masked; allow it with: systemctl unmask {provider}")]
             if self._state(provider, "UnitFileState") in ("disabled", "indirect", ""):
@@ -224,32 +172,3 @@ class Clock:
         except ChangeError as exc:
             return [evidence("synchronising the clock", "set up", exc)]
         return []
-
-
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "instances": {"type": "list", "elements": "dict", "required": True},
-            "package": {"type": "str"},
-            "service": {"type": "str"},
-            **CONTROL_ARGUMENTS,
-            **RECORD_ARGUMENTS,
-        },
-        supports_check_mode=True,
-        required_together=[("package", "service")],
-    )
-    findings = Findings(module.params, CONTROLS, module.check_mode)
-    changes = Changes.of(module)
-    msg, provider = "", None
-    try:
-        clock = Clock(module.params, findings, changes, module.run_command)
-        clock.run()
-        provider = clock.provider
-    except ChangeError as exc:
-        msg = str(exc)
-    changes.exit(module, msg, dc_findings=findings.results, provider=provider)
-
-
-if __name__ == "__main__":
-    main()
