@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import collection_version
@@ -14,6 +15,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products i
     load_products,
     product_data,
 )
+
+SECRET = ("repository", "databases", "credentials")
 
 
 def knowledge() -> dict[str, dict[str, Any]]:
@@ -40,5 +43,9 @@ class ActionModule(ControlAction):
         arguments.setdefault("collection", collection_version())
         given = from_environment(arguments.get("instances") or ())
         arguments["credentials"] = {**given, **(arguments.get("credentials") or {})}
+        for name in SECRET:
+            if arguments.get(name) is not None:
+                # As one text: of its parts, each would be a secret, and names of accounts stand in many a path.
+                arguments[name] = json.dumps(arguments[name])
         add_product_data(arguments, "products", knowledge)
         return arguments

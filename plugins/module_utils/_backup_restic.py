@@ -46,9 +46,7 @@ _MEANINGS = (
     (r"401 |403 |permission denied|Access Denied|not authorized|authentication", "access is denied"),
 )
 _ABSENT = re.compile(
-    r"Is there a repository at the following location|repository does not exist|unable to open config file"
-    r".*(no such file|does not exist|not found|404)",
-    re.IGNORECASE | re.DOTALL,
+    r"repository does not exist|unable to open config file:.*(no such file|does not exist|not found|404)", re.IGNORECASE
 )
 
 
@@ -139,7 +137,9 @@ class Restic:
         cache: str,
         program: Sequence[str] = ("restic",),
     ) -> None:
-        self._program = list(program)
+        # Versions before 0.17 do not look for it in their environment.
+        authorities = environment.get("RESTIC_CACERT")
+        self._program = [*program, *(["--cacert", authorities] if authorities else [])]
         self._secrets = [password, *environment.values()]
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("RESTIC_")},

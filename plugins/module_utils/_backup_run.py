@@ -25,11 +25,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_bitbucket import (
-    LockError,
-    Maintenance,
-    utc,
-)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_database import (
     Dump,
     DumpError,
@@ -37,6 +32,11 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_dat
     dump_of,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_keep import Stored, kept, stored, time_of
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_maintenance import (
+    LockError,
+    Maintenance,
+    utc,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import (
     CLAIM,
     DATABASE,
@@ -71,6 +71,10 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_sta
     write_atomically,
 )
 
+CONFIG = "/etc/atlassian-dc/backup"
+"""Where the module writes what is backed up, and the secrets for that."""
+LOCK_FILE = "lock.json"
+"""What takes the lock of the product away, as long as there is one."""
 SAMPLE = 200
 """Most files of the sample."""
 SAMPLE_BYTES = 1024**3
@@ -178,6 +182,16 @@ def success_of(manifest: Manifest, finished: float, seconds: float) -> Success:
     )
 
 
+def maintenance_of(config: Mapping[str, Any], secrets: Mapping[str, Any], folder: str) -> Maintenance | None:
+    """Return the lock of the product, None where it needs none."""
+    given = config["maintenance"]
+    if not given:
+        return None
+    name, login = str(config["instance"]["name"]), secrets.get("product") or {}
+    path = os.path.join(folder, LOCK_FILE)
+    return Maintenance(name, given["url"], given["protocol"], login, path, given["drain"])
+
+
 class Backup:
     """One run.
 
@@ -212,7 +226,7 @@ class Backup:
         self.begun = now()
         self.name = backup_name(self.begun)
         self.warnings: list[str] = []
-        self.maintenance = self._maintenance()
+        self.maintenance = maintenance_of(config, secrets, folder)
         self.before = self._read()
         self.kind = "instance"
 
@@ -274,7 +288,7 @@ class Backup:
 
     def _make(self, state: State) -> State:
         if self.maintenance and self.maintenance.release_left():
-            self._warn("Bitbucket was still locked by a run that was cut short, and is let go")
+            self._warn("the product was still locked by a run that was cut short, and is let go")
         self._open()
         # What restic has left that was cut short would keep the next one from removing anything.
         with self._tolerated("locks of the repository"):
@@ -613,13 +627,6 @@ class Backup:
         mine = backup.node in ("", self.config["host"]) and backup.name < self.name
         return mine or time_of(backup.name) < self.begun - self.config["time_limit"]
 
-    def _maintenance(self) -> Maintenance | None:
-        given = self.config["maintenance"]
-        if not given:
-            return None
-        path = os.path.join(self.folder, "lock.json")
-        return Maintenance(given["url"], self.secrets.get("product") or {}, path, given["drain"], now=self.now)
-
 
 class _EnoughError(Exception):
     """No more of a dump is needed."""
@@ -678,19 +685,26 @@ def main(arguments: list[str]) -> int:
         return 2
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _stop)
+    folder = os.path.join(state, name)
     try:
+        if action == "release":
+            return _release(folder, name)
         config, secrets = _load(f"{credentials}/config"), _load(f"{credentials}/secrets")
-        folder = os.path.join(state, name)
         given = secrets["repository"]
         restic = Restic(given["url"], given["password"], given["environment"], cache)
-        if action == "release":
-            with contextlib.suppress(FileNotFoundError):
-                backup = Backup(config, secrets, folder, runtime, restic)
-                if backup.maintenance and backup.maintenance.release_left():
-                    say(f"{WARNING}Bitbucket was still locked and is let go")
-            return 0
         with _alone(os.path.join(runtime, "lock")):
             return Backup(config, secrets, folder, runtime, restic).run()
     except (BackupError, LockError, StateError) as exc:
         say(f"{EMERGENCY}{exc}")
         return 1
+
+
+def _release(folder: str, name: str) -> int:
+    """Let the product go where a run that was cut short has left it locked; return the exit code."""
+    if os.path.exists(os.path.join(folder, LOCK_FILE)):
+        # What systemd hands over is gone by the time it runs what comes after a service.
+        config, secrets = _load(f"{CONFIG}/{name}.json"), _load(f"{CONFIG}/{name}.secrets.json")
+        lock = maintenance_of(config, secrets, folder)
+        if lock and lock.release_left():
+            say(f"{WARNING}the product was still locked and is let go")
+    return 0

@@ -140,10 +140,13 @@ class OwnTimer:
         """
         shown = self._shown()
         changed = [unit for unit in self.units if self._differs(unit)]
+        for file in self.files:
+            self._write(file)
         if changed and not self.changes.check_mode:
+            # What a unit starts has to be there.
             self._verify()
-        for file in (*self.files, *self.units):
-            self.changes.write_file(self._real(file.path), file.text, file.mode, self.owner, file.validate, file.secret)
+        for file in self.units:
+            self._write(file)
         if changed or self._stale(shown):
             self.changes.reload_units()
         timer = shown.get(self.timer, {})
@@ -159,6 +162,9 @@ class OwnTimer:
         if result != "success" or not timer.get("UnitFileState"):
             before = "failed" if result != "success" else "never"
             self.changes.systemctl("start", self.service, "last run", before, "begun", options=("--no-block",))
+
+    def _write(self, file: OwnFile) -> None:
+        self.changes.write_file(self._real(file.path), file.text, file.mode, self.owner, file.validate, file.secret)
 
     def _verify(self) -> None:
         """See that systemd understands the units.

@@ -40,30 +40,21 @@ options:
     type: str
   repository:
     description:
-      - The repository of restic. Undefined, nothing is set up.
-    type: dict
-    suboptions:
-      url:
-        description: Its address.
-        type: str
-        required: true
-      password:
-        description: What it is encrypted with.
-        type: str
-        required: true
-      environment:
-        description: Environment variables that restic needs to reach it.
-        type: dict
+      - The repository of restic. C(url), its address; C(password), what it is encrypted with; C(environment),
+        environment variables that restic needs to reach it. Undefined, nothing is set up.
+      - The action plugin hands it over as one text, so that no name in it is taken for a secret in results.
+    type: json
   databases:
     description:
       - Accounts to read databases with, C(username) and C(password), or C(command), which writes a dump to its standard
         output.
-      - By name of the instance or product.
-    type: dict
+      - By name of the instance or product. Handed over as O(repository) is.
+    type: json
   credentials:
     description:
       - How to log in to products that have to be locked meanwhile, by name of the instance or product.
-    type: dict
+      - Handed over as O(repository) is.
+    type: json
   other:
     description:
       - Where another tool leaves something after each good backup, C(path), and how old that may be, C(max_age) in
@@ -94,7 +85,7 @@ options:
     type: bool
     default: true
   drain:
-    description: Seconds for which a locked Bitbucket may take to end what it does.
+    description: Seconds that a product which is locked may take to end what it does.
     type: int
     default: 300
   wait:
@@ -155,9 +146,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import (
-    _backup_bitbucket,
     _backup_database,
     _backup_keep,
+    _backup_maintenance,
     _backup_manifest,
     _backup_restic,
     _backup_run,
@@ -166,6 +157,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils import (
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._accounts import NO_LOGIN_SHELLS, AccountDatabase
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_repository import Repository, repository_of
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import CONFIG
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_scope import (
     Scope,
     ScopeError,
@@ -204,13 +196,12 @@ CONTROLS = (SCHEDULED, APART, RECENT, COMPLETE)
 NEED = "atlassian_dc_backup_repository"
 ACCOUNT = "atlassian-dc-backup"
 UNIT = "atlassian-dc-backup@"
-CONFIG = "/etc/atlassian-dc/backup"
 PROGRAM = "/usr/local/libexec/atlassian-dc-backup"
 LIBRARY = "/usr/local/lib/atlassian-dc-backup"
 """Where the code lies that makes backups."""
 MODULES = (
     _backup_run,
-    _backup_bitbucket,
+    _backup_maintenance,
     _backup_database,
     _backup_keep,
     _backup_manifest,
@@ -439,14 +430,19 @@ class _Instance:
                 self.host.manager.ensure(self.changes, name, start=False)
             self.host.make_account()
             self._make_folder(repository)
+            begun = self._read()[0]
             timer.put_right()
+            if begun is not None and begun.whole is None and begun.result == FAILED:
+                # What has kept the first one from succeeding may be what was put right.
+                self.changes.systemctl("start", timer.service, "last run", "failed", "begun", options=("--no-block",))
             self._wait(timer)
         except ChangeError as exc:
             self.refused.append(evidence(f"backups of {self.name}", "set up", exc))
 
     def _wait(self, timer: OwnTimer) -> None:
         """Wait for the backup that was begun, if it is the first: what it leaves is judged next."""
-        if self.changes.check_mode or self._read()[0] is not None:
+        state = self._read()[0]
+        if self.changes.check_mode or (state is not None and state.whole is not None):
             return
         shown = show_units(self.host.run_command, [timer.service], ("ActiveState",))
         if shown.get(timer.service, {}).get("ActiveState") == "activating":
@@ -487,8 +483,8 @@ class _Instance:
     def _config(self, scope: Scope, database: dict[str, Any] | None) -> dict[str, Any]:
         instance = self.instance
         home = [part for part in scope.parts() if part["part"] != _backup_manifest.SHARED_HOME]
-        locked = (self.data.get("backup") or {}).get("maintenance_lock")
-        if locked and not self.host.given("credentials", instance):
+        protocol = (self.data.get("backup") or {}).get("maintenance")
+        if protocol and not self.host.given("credentials", instance):
             raise ScopeError(
                 f"database and repositories have to be of one moment, so {self.name} is locked while it is backed up:"
                 " set atlassian_dc_credentials for it"
@@ -514,7 +510,7 @@ class _Instance:
             "parts": scope.parts(),
             "needed": scope.needed(),
             "database": database,
-            "maintenance": {"url": url, "drain": self.params["drain"]} if locked else None,
+            "maintenance": {"url": url, "drain": self.params["drain"], "protocol": protocol} if protocol else None,
             "period": self.params["interval"],
             "time_limit": self.params["time_limit"],
             "keep": {period: int(count) for period, count in (self.params["keep"] or {}).items()},
@@ -791,17 +787,9 @@ def main() -> None:
             "products": {"type": "dict"},
             "host": {"type": "str"},
             "collection": {"type": "str"},
-            "repository": {
-                "type": "dict",
-                "no_log": True,
-                "options": {
-                    "url": {"type": "str", "required": True},
-                    "password": {"type": "str", "required": True, "no_log": True},
-                    "environment": {"type": "dict", "no_log": True},
-                },
-            },
-            "databases": {"type": "dict", "no_log": True},
-            "credentials": {"type": "dict", "no_log": True},
+            "repository": {"type": "json", "no_log": True},
+            "databases": {"type": "json", "no_log": True},
+            "credentials": {"type": "json", "no_log": True},
             "other": {"type": "dict"},
             "schedule": {"type": "str", "default": "daily"},
             "interval": {"type": "int", "default": 86400},
@@ -817,6 +805,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     findings = Findings(module.params, CONTROLS, module.check_mode)
+    for name in ("repository", "databases", "credentials"):
+        module.params[name] = json.loads(module.params[name] or "null")
     changes = Changes.of(module)
     msg = ""
     keys: dict[str, str] = {}
