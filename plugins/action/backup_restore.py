@@ -29,6 +29,9 @@ class ActionModule(ControlAction):
             except DrillError as exc:
                 raise AnsibleActionFail(str(exc)) from exc
             arguments.setdefault("without", [name for name in load_products() if not product_data(name).get("backup")])
+        if arguments.get("action") in ("plan", "restore"):
+            secrets = {name: product_data(name).get("secrets") or {} for name in load_products()}
+            arguments.setdefault("logins", {name: told.get("database") or [] for name, told in secrets.items()})
         return arguments
 
     def execute(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +39,9 @@ class ActionModule(ControlAction):
         result = super().execute(arguments, task_vars)
         try:
             for key, told in (result.get("trials") or {}).items():
-                self._drills.keep(key, told.pop("text"))
+                text = told.pop("text")
+                if arguments["action"] == "drill_result":
+                    self._drills.keep(key, text)
         except DrillError as exc:
             result.update(failed=True, msg=f"{result.get('msg') or ''} {exc}".strip())
         return result

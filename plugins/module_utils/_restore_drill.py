@@ -46,6 +46,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_re
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_tree import (
     listed,
     missing_files,
+    within,
     wrong_needs,
     wrong_samples,
 )
@@ -86,7 +87,6 @@ class Checks:
         else:
             self.add(name, PASSED, told[0], time.monotonic() - begun)
 
-    @property
     def failed(self) -> bool:
         """Whether anything has failed."""
         return any(check.outcome == FAILED for check in self.done)
@@ -164,16 +164,20 @@ class Drill:
         if checks.done[-1].outcome == FAILED:
             return manifest
         roots: dict[str, str] = {}
+
+        def place(part: str, path: str) -> str | None:
+            return within(roots[part], path) if part in roots else None
+
         for part in manifest.parts:
             if part.part != DATABASE:
                 with checks.of(part.part, f"{part.files} files, {part.bytes} bytes"):
                     self._files(part, roots)
         with checks.of("sample", f"{len(manifest.sample)} files are as they were"):
-            none_of(wrong_samples(manifest, roots))
+            none_of(wrong_samples(manifest, place))
         keys = sum(len(item.sha256) for item in manifest.needed)
         present = sum(item.present for item in manifest.needed)
         with checks.of("needed", f"all {present} are there, and {keys} keys as they were"):
-            none_of(wrong_needs(manifest, roots))
+            none_of(wrong_needs(manifest, place))
         if manifest.database is not None:
             with checks.of("database") as told:
                 told(self._database(manifest, manifest.database))
@@ -185,7 +189,7 @@ class Drill:
         os.mkdir(target, 0o700)
         self._repository.restore(part.snapshot, target)
         roots[part.part] = target
-        none_of(missing_files(part, target))
+        none_of(missing_files(part, [target]))
 
     def _database(self, manifest: Manifest, database: DatabaseDump) -> str:
         """Load the database into a server of its own; return what can be said of it."""
@@ -255,6 +259,8 @@ def enough_space(folder: str, manifest: Manifest) -> str:
 
 def empty(folder: str) -> None:
     """Remove a folder of this account with all that is in it, whatever modes were restored there."""
+    if os.path.islink(folder):
+        os.unlink(folder)
     folders = [folder] if os.path.isdir(folder) else []
     while folders:
         os.chmod(folders[-1], 0o700)

@@ -21,9 +21,14 @@ from typing import Any
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._files import read_regular
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._own_program import PACKAGE, library
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand, show_units
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import (
+    RunCommand,
+    outer_folders,
+    quote_word,
+    show_units,
+)
 
-PARTS = (
+DRILL_PARTS = (
     "_backup_database",
     "_backup_keep",
     "_backup_manifest",
@@ -34,6 +39,16 @@ PARTS = (
     "_restore_repository",
     "_restore_result",
     "_restore_tree",
+)
+RESTORE_PARTS = (
+    *DRILL_PARTS,
+    "_discovery_host",
+    "_discovery_parse",
+    "_properties",
+    "_restore_plan",
+    "_restore_run",
+    "_restore_target",
+    "_systemd",
 )
 """Files of this collection that the programs consist of."""
 
@@ -54,7 +69,6 @@ COMMON = {
     "ProtectClock": "yes",
     "ProtectHostname": "yes",
     "RestrictNamespaces": "yes",
-    "RestrictSUIDSGID": "yes",
     "RestrictRealtime": "yes",
     "LockPersonality": "yes",
     "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6",
@@ -72,16 +86,26 @@ class Program:
 
     Args:
         unit: name of its unit, without the ending.
-        part: the file of this collection whose ``main`` it is.
+        parts: files of this collection that it consists of.
+        part: the one whose ``main`` it is.
         changes: through which to change things.
         run_command: to ask the system's tools.
         root: folder that stands for ``/``; anything but ``/`` only in tests.
 
     """
 
-    def __init__(self, unit: str, part: str, changes: Changes, run_command: RunCommand, root: str = "/") -> None:
+    def __init__(
+        self,
+        unit: str,
+        parts: Sequence[str],
+        part: str,
+        changes: Changes,
+        run_command: RunCommand,
+        root: str = "/",
+    ) -> None:
         self.unit = unit
         self.folder = f"/run/{unit}"
+        self._parts = parts
         self._part = part
         self._changes = changes
         self._run_command = run_command
@@ -123,14 +147,16 @@ class Program:
         self.clean()
         try:
             for path, text, mode in (
-                *((file.path, file.text, 0o644) for file in library(f"{self.folder}/lib", PARTS)),
+                *((file.path, file.text, 0o644) for file in library(f"{self.folder}/lib", self._parts)),
                 (f"{self.folder}/program.py", self._launcher(), 0o644),
                 (f"{self.folder}/config.json", json.dumps(config, indent=1, sort_keys=True), 0o600),
                 (f"{self.folder}/secrets.json", json.dumps(secrets), 0o600),
             ):
                 self._write(path, text, mode)
             handed = {f"LoadCredential={name}:{self.folder}/{name}.json" for name in ("config", "secrets")}
-            options = [f"{name}={value}" for name, value in {**COMMON, "SyslogIdentifier": self.unit, **properties}.items()]
+            options = [
+                f"{name}={value}" for name, value in {**COMMON, "SyslogIdentifier": self.unit, **properties}.items()
+            ]
             argv = ["systemd-run", f"--unit={self.unit}", "--service-type=exec", "--quiet", "--collect"]
             argv += ["--description=Backups that are restored (atlassian_dc.hardening)", "--slice=system.slice"]
             argv += [f"--property={option}" for option in (*sorted(handed), *options)]
@@ -254,6 +280,32 @@ def drill_properties(account: str, scratch: str, unit: str) -> dict[str, str]:
         # Databases of products, should any be on this host.
         "InaccessiblePaths": "-/run/postgresql -/run/mysqld -/var/lib/postgresql -/var/lib/mysql",
         "TimeoutStopSec": "60",
+    }
+
+
+def restore_properties(paths: Sequence[str], unit: str) -> dict[str, str]:
+    """Return what the unit of a restore has beside the common properties.
+
+    Args:
+        paths: what it writes to.
+        unit: its name.
+
+    """
+    folders = []
+    for path in paths:
+        folder = path
+        while not os.path.isdir(folder):
+            folder = os.path.dirname(folder)
+        folders.append(folder)
+    capabilities = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_SETUID CAP_SETGID"
+    return {
+        # No device comes out of a backup; it becomes the database's superuser.
+        "CapabilityBoundingSet": capabilities,
+        "ReadWritePaths": " ".join(map(quote_word, outer_folders(folders))),
+        "ProtectHome": "no",
+        "StateDirectory": unit,
+        "StateDirectoryMode": "0700",
+        "TimeoutStopSec": "300",
     }
 
 

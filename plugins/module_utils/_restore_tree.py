@@ -12,9 +12,13 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Optional
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import Manifest, Part
+
+Place = Callable[[str, str], Optional[str]]
+"""Says where a path of a part was restored to; None where that part, or that path, was left out."""
 
 CHUNK = 1024 * 1024
 MOST_NAMED = 20
@@ -59,47 +63,51 @@ def count(root: str) -> tuple[int, int]:
     return files, size
 
 
-def missing_files(part: Part, root: str) -> list[str]:
-    """Return what a restored part lacks, in words; empty where it has as many files and bytes as were backed up."""
-    try:
-        files, size = count(root)
-    except OSError as exc:
-        return [f"{part.part}: {exc.filename}: {exc.strerror}"]
+def missing_files(part: Part, roots: Iterable[str]) -> list[str]:
+    """Return what a restored part lacks, in words; empty where it has as many files and bytes as were backed up.
+
+    Args:
+        part: as the manifest has it.
+        roots: folders that it was restored to.
+
+    """
+    files = size = 0
+    for root in roots:
+        try:
+            more, bytes_more = count(root)
+        except OSError as exc:
+            return [f"{part.part}: {exc.filename}: {exc.strerror}"]
+        files, size = files + more, size + bytes_more
     found = [] if files == part.files else [f"{part.part}: {files} files instead of {part.files}"]
     return found if size == part.bytes else [*found, f"{part.part}: {size} bytes instead of {part.bytes}"]
 
 
-def wrong_samples(manifest: Manifest, roots: dict[str, str]) -> list[str]:
-    """Return which files of the sample are not as they were in the backup, in words.
-
-    Args:
-        manifest: of the backup.
-        roots: folders that parts were restored to; of others nothing is said.
-
-    """
+def wrong_samples(manifest: Manifest, place: Place) -> list[str]:
+    """Return which files of the sample are not as they were in the backup, in words."""
     expected = [(item.part, item.path, item.sha256, item.size) for item in manifest.sample]
-    return list(_wrong(expected, roots))
+    return list(_wrong(expected, place))
 
 
-def wrong_needs(manifest: Manifest, roots: dict[str, str]) -> list[str]:
+def wrong_needs(manifest: Manifest, place: Place) -> list[str]:
     """Return what of that which a restore needs is missing or another, keys among it; the same way."""
-    found = [
-        f"{item.place}: is missing"
-        for item in manifest.needed
-        if item.present and item.part in roots and not os.path.lexists(within(roots[item.part], str(item.place)))
-    ]
+    found = []
+    for item in manifest.needed:
+        where = place(str(item.part), str(item.place)) if item.present else None
+        if where is not None and not os.path.lexists(where):
+            found.append(f"{item.place}: is missing")
     expected = [
         (str(item.part), path, digest, None) for item in manifest.needed for path, digest in item.sha256.items()
     ]
-    return [*found, *_wrong(expected, roots)]
+    return [*found, *_wrong(expected, place)]
 
 
-def _wrong(expected: Iterable[tuple[str, str, str, int | None]], roots: dict[str, str]) -> Iterator[str]:
+def _wrong(expected: Iterable[tuple[str, str, str, int | None]], place: Place) -> Iterator[str]:
     for part, path, digest, size in expected:
-        if part not in roots:
+        where = place(part, path)
+        if where is None:
             continue
         try:
-            found, length = sha256_of(within(roots[part], path))
+            found, length = sha256_of(where)
         except OSError as exc:
             yield f"{path}: {exc.strerror}"
             continue

@@ -7,22 +7,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_restore
-short_description: Try backups of Data Center products, and judge whether that was done
+short_description: Restore backups of Data Center products, or try that, and judge whether it was tried
 version_added: 0.7.0
 description:
   - Has a host restore backups to a scratch folder and a scratch database, compare both with what was noted when the
     backups were made, and remove them. No product is started.
   - Judges whether that was done and went well (V(DC-BKP-04)).
-  - What takes long is done by a unit of its own, which O(action=drill) starts and O(action=drill_result) asks for.
+  - Restores a backup to its place, where nothing is yet. What is there is overwritten only where it is named, and even
+    then moved aside; a database is loaded only into an empty one. Nothing is started.
+  - What takes long is done by a unit of its own, which O(action=drill) and O(action=restore) start, and
+    O(action=drill_result) and O(action=restore_result) ask for.
 options:
   action:
     description:
       - V(drill) begins a drill.
       - V(drill_result) tells whether it still runs, and what it has found.
       - V(judge) judges the last ones.
+      - V(plan) tells what a restore would do, and what speaks against it.
+      - V(restore) begins to restore, unless something speaks against it.
+      - V(restore_result) tells whether that still runs, and how it ended.
     type: str
     required: true
-    choices: [drill, drill_result, judge]
+    choices: [drill, drill_result, judge, plan, restore, restore_result]
   repository:
     description: The repository of restic.
     type: dict
@@ -41,12 +47,14 @@ options:
         default: {}
   packages:
     description:
-      - What has to be installed for O(action=drill).
+      - What has to be installed for O(action=drill), O(action=plan) and O(action=restore).
       - Undefined, the names of this operating system are not known.
     type: list
     elements: str
   key:
-    description: Instance in the repository of which a backup is tried. Undefined, the newest of each.
+    description:
+      - Instance in the repository of which a backup is tried or restored.
+      - Undefined, the newest of each is tried, and that of the only one restored.
     type: str
   backup:
     description: Name of the backup, or V(latest).
@@ -61,7 +69,9 @@ options:
     type: path
     default: /var/lib
   instances:
-    description: The instances that O(action=judge) judges, as discovery describes them.
+    description:
+      - The instances of the host, as discovery describes them.
+      - They are judged by O(action=judge); nothing is restored while the one that is meant runs.
     type: list
     elements: dict
     default: []
@@ -87,6 +97,48 @@ options:
     description: Most days since the last drill.
     type: float
     default: 100
+  parts:
+    description: What of the backup is restored, such as V(database) and V(home-jira1). Undefined, all of it.
+    type: list
+    elements: str
+  overwrite:
+    description: Parts and paths that are restored although something is there. That is moved aside.
+    type: list
+    elements: str
+    default: []
+  database:
+    description:
+      - Where the database goes.
+      - What is not said is taken from the product's configuration in the backup.
+    type: dict
+    default: {}
+    suboptions:
+      host:
+        description: Name or address of the server.
+        type: str
+      port:
+        description: Its port.
+        type: int
+      name:
+        description: Name of the database.
+        type: str
+      username:
+        description: The product's account there.
+        type: str
+      password:
+        description: Its password.
+        type: str
+      create:
+        description:
+          - Whether account and database are made, which only the server's own host can.
+          - Undefined, that is so where the server is this host.
+        type: bool
+  logins:
+    description:
+      - Where products keep the address of their database, by product.
+      - Filled in by the action plugin from product data.
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
   - atlassian_dc.hardening.controls
@@ -113,6 +165,13 @@ EXAMPLES = r"""
   retries: 100
   delay: 10
 
+- name: See what a restore would do
+  atlassian_dc.hardening.backup_restore:
+    action: plan
+    repository: "{{ atlassian_dc_backup_repository }}"
+    key: jira1-jira
+    packages: [restic, postgresql-client]
+
 - name: Judge whether a restore was tried
   atlassian_dc.hardening.backup_restore:
     action: judge
@@ -133,34 +192,57 @@ dc_changes:
   elements: dict
 running:
   description: Whether the unit still runs.
-  returned: with O(action=drill_result)
+  returned: with O(action=drill_result) and O(action=restore_result)
   type: bool
+plan:
+  description: What a restore does, in words.
+  returned: with O(action=plan) and O(action=restore)
+  type: list
+  elements: str
+  sample: ["restore /var/atlassian/application-data/jira (part home-jira1): absent"]
 trials:
   description: What was found, by key. It is failed where any of them is not V(passed).
-  returned: with O(action=drill_result)
+  returned: with O(action=drill_result) and O(action=restore_result)
   type: dict
   sample: {}
 """
 
+import contextlib
+import dataclasses
 import os
+import shutil
+import tempfile
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _restore_drill
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import key_of_instance
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _restore_drill  # noqa: F401 - is sent
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import (
+    Manifest,
+    key_of_instance,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import ResticError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._database_logins import Login, read_logins
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_parse import ParseError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._files import read_regular
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import CONTROL_ARGUMENTS, Findings
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._jdbc import is_local, parse_jdbc
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import package_manager
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_host import (
     ACCOUNT,
+    DRILL_PARTS,
+    RESTORE_PARTS,
     Program,
     account_of,
     drill_properties,
     read_results,
+    restore_properties,
     scratch_folder,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_plan import plan
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_repository import Repository, chosen
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import (
     FAILED,
     PASSED,
@@ -169,12 +251,16 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_re
     judge,
     parse_result,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_run import progress
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import below
 
 CONTROL = "DC-BKP-04"
 MAX_RESULT = 1024 * 1024
 STATE = "/var/lib/atlassian-dc-backup"
 """Where the host keeps what became of its backups."""
 NAME = "drill.json"
+RESTORE = "atlassian-dc-restore"
+ACTIONS = ("drill", "drill_result", "judge", "plan", "restore", "restore_result")
 
 
 class Drills:
@@ -188,9 +274,9 @@ class Drills:
 
     def __init__(self, module: AnsibleModule, changes: Changes) -> None:
         self._params = module.params
+        self._module = module
         self._changes = changes
-        self._manager = package_manager(module.run_command)
-        self.program = Program(ACCOUNT, _restore_drill.__name__.rpartition(".")[2], changes, module.run_command)
+        self.program = Program(ACCOUNT, DRILL_PARTS, "_restore_drill", changes, module.run_command)
 
     def begin(self) -> None:
         """Begin one.
@@ -199,12 +285,8 @@ class Drills:
             ChangeError: it cannot be begun.
 
         """
-        params, repository = self._params, self._params["repository"]
-        if not repository:
-            raise ChangeError("set atlassian_dc_backup_repository: it tells where the backups are")
-        for name in params["packages"] or ():
-            if self._manager.state(name).version is None:
-                self._manager.ensure(self._changes, name, start=False)
+        params = self._params
+        repository = prepared(self._module, self._changes)
         account = account_of(self._changes, repository["url"])
         scratch = scratch_folder(self._changes, params["folder"], account)
         config = {
@@ -226,22 +308,162 @@ class Drills:
             ChangeError: it has left nothing that can be used.
 
         """
-        folder = os.path.join(self._params["folder"], ACCOUNT, "results")
-        found: dict[str, Result] = {}
-        for key, text in read_results(folder, MAX_RESULT).items():
-            try:
-                result = parse_result(text)
-            except ResultError as exc:
-                raise ChangeError(f"{folder}/{key}.json: {exc}") from exc
-            if result.key != key:
-                raise ChangeError(f"{folder}/{key}.json: is that of {result.key}")
-            found[key] = result
-        if not found:
-            raise ChangeError(f"it has left no result: {self.program.journal() or 'and said nothing'}")
+        found = results_of(os.path.join(self._params["folder"], ACCOUNT, "results"), self.program)
         for key, result in found.items():
             if result.backup:
                 self._changes.write_file(f"{STATE}/{key}/{NAME}", result.to_json(), 0o644)
         return found
+
+
+class Restores:
+    """Plans and begins a restore, and tells how it ended.
+
+    Args:
+        module: the module.
+        changes: through which to change things.
+
+    """
+
+    def __init__(self, module: AnsibleModule, changes: Changes) -> None:
+        self._params = module.params
+        self._module = module
+        self._changes = changes
+        self.program = Program(RESTORE, RESTORE_PARTS, "_restore_run", changes, module.run_command)
+        self.folder = f"/var/lib/{RESTORE}"
+
+    def plan(self, begin: bool) -> tuple[list[str], str]:
+        """Return what a restore does, in words, and why it is not begun; begin it, if nothing speaks against it.
+
+        Args:
+            begin: whether that is wanted.
+
+        Raises:
+            ChangeError: nothing can be told, or it cannot be begun.
+
+        """
+        params = self._params
+        told = prepared(self._module, self._changes)
+        if self._module.check_mode and shutil.which("restic") is None:
+            return [], "restic is not installed yet: what a restore does is not known before it is"
+        with tempfile.TemporaryDirectory(prefix="atlassian-dc-restic-") as cache:
+            repository = Repository(told["url"], told["password"], told["environment"], cache)
+            try:
+                backups = repository.backups()
+                if params["key"] is None and len(backups) > 1:
+                    raise ResticError(f"set atlassian_dc_restore_instance to one of {', '.join(backups)}")
+                key, backup = chosen(backups, params["key"], params["backup"])[0]
+                manifest = repository.manifest(key, backup)
+                database, password = self._database(repository, manifest)
+            except ResticError as exc:
+                raise ChangeError(str(exc)) from exc
+        done = progress(self.folder, key, backup.name)
+        made = plan(manifest, params["parts"], params["overwrite"], params["instances"], done)
+        where = f"{database['name']} at {database['host']}:{database['port']}" if database else "nowhere"
+        refused = [*made.refused]
+        if made.database and not (database and password):
+            refused.append(
+                "where the database goes is not known: set atlassian_dc_restore_database, or leave it out with"
+                " atlassian_dc_restore_parts"
+            )
+        lines = [*made.lines(where), *(f"REFUSED: {words}" for words in refused[len(made.refused) :])]
+        if refused or not begin:
+            return lines, "; ".join(refused)
+        config = {
+            "key": key,
+            "backup": backup.name,
+            "items": [dataclasses.asdict(item) for item in made.items],
+            "done": done,
+            "account": manifest.instance.user,
+            "database": database if made.database else None,
+            "state": self.folder,
+        }
+        paths = [os.path.dirname(item.staging) for item in made.items]
+        secrets = {"repository": told, "database": password}
+        self.program.start(config, secrets, restore_properties(paths, RESTORE), f"restores {lines[0]}")
+        return lines, ""
+
+    def _database(self, repository: Repository, manifest: Manifest) -> tuple[dict[str, Any] | None, str]:
+        """Return where the database goes, as far as that is known, and the password of its account."""
+        said = {name: value for name, value in self._params["database"].items() if value is not None}
+        if manifest.database is None:
+            return None, ""
+        found: dict[str, Any] = {}
+        for login in self._logins(repository, manifest):
+            address = parse_jdbc(login.url)
+            if address.kind == manifest.database.kind and address.hosts and address.name:
+                found = {"host": address.hosts[0], "port": address.port, "name": address.name, "username": login.user}
+                found["password"] = login.password if login.plain and not login.secured else ""
+                break
+        found = {**found, **said}
+        if manifest.database.kind != "postgresql" or not {"host", "name", "username"} <= found.keys():
+            return None, ""
+        create = found.get("create")
+        return {
+            "host": found["host"],
+            "port": found.get("port") or 5432,
+            "name": found["name"],
+            "user": found["username"],
+            "create": is_local(found["host"]) if create is None else create,
+        }, str(found.get("password") or "")
+
+    def _logins(self, repository: Repository, manifest: Manifest) -> Iterator[Login]:
+        """Yield what the configuration in the backup tells of its database."""
+        for entry in self._params["logins"].get(manifest.product) or ():
+            tree = getattr(manifest.instance, f"{entry['tree']}_dir")
+            for part in manifest.parts if tree else ():
+                path = os.path.normpath(os.path.join(tree, entry["path"]))
+                if any(below(path, root) for root in part.paths):
+                    pieces: list[bytes] = []
+                    with contextlib.suppress(ResticError, ParseError):
+                        repository.dump(part.snapshot, path, pieces.append)
+                        yield from read_logins(path, b"".join(pieces), entry)
+
+    def results(self) -> dict[str, Result]:
+        """Return how it ended.
+
+        Raises:
+            ChangeError: it has left nothing that can be used.
+
+        """
+        return results_of(os.path.join(self.folder, "results"), self.program)
+
+
+def prepared(module: AnsibleModule, changes: Changes) -> dict[str, Any]:
+    """Return the repository, with all installed that it takes to reach it.
+
+    Raises:
+        ChangeError: it is not known, or something could not be installed.
+
+    """
+    repository: dict[str, Any] | None = module.params["repository"]
+    if not repository:
+        raise ChangeError("set atlassian_dc_backup_repository: it tells where the backups are")
+    manager = package_manager(module.run_command)
+    for name in module.params["packages"] or ():
+        if manager.state(name).version is None:
+            manager.ensure(changes, name, start=False)
+    return repository
+
+
+def results_of(folder: str, program: Program) -> dict[str, Result]:
+    """Return the results that a program has left, by key.
+
+    Raises:
+        ChangeError: it has left none that can be used.
+
+    """
+    found: dict[str, Result] = {}
+    for key, text in read_results(folder, MAX_RESULT).items():
+        try:
+            result = parse_result(text)
+        except ResultError as exc:
+            raise ChangeError(f"{folder}/{key}.json: {exc}") from exc
+        if result.key != key:
+            raise ChangeError(f"{folder}/{key}.json: is that of {result.key}")
+        found[key] = result
+    if not found:
+        raise ChangeError(f"{program.unit} has left no result: {program.journal() or 'and said nothing'}")
+    return found
 
 
 def judge_all(params: dict[str, Any], findings: Findings) -> None:
@@ -303,7 +525,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "action": {"type": "str", "required": True, "choices": ["drill", "drill_result", "judge"]},
+            "action": {"type": "str", "required": True, "choices": list(ACTIONS)},
             "repository": {
                 "type": "dict",
                 "options": {
@@ -322,6 +544,21 @@ def main() -> None:
             "drills": {"type": "dict", "default": {}},
             "without": {"type": "list", "elements": "str", "default": []},
             "max_age": {"type": "float", "default": 100},
+            "parts": {"type": "list", "elements": "str"},
+            "overwrite": {"type": "list", "elements": "str", "default": []},
+            "database": {
+                "type": "dict",
+                "default": {},
+                "options": {
+                    "host": {"type": "str"},
+                    "port": {"type": "int"},
+                    "name": {"type": "str"},
+                    "username": {"type": "str"},
+                    "password": {"type": "str", "no_log": True},
+                    "create": {"type": "bool"},
+                },
+            },
+            "logins": {"type": "dict", "default": {}},
             **CONTROL_ARGUMENTS,
         },
         supports_check_mode=True,
@@ -332,21 +569,24 @@ def main() -> None:
     result: dict[str, Any] = {}
     msg = ""
     try:
-        if module.params["action"] == "judge":
+        action = module.params["action"]
+        if action == "judge":
             judge_all(module.params, findings)
             result["dc_findings"] = findings.results
+        elif action == "drill":
+            Drills(module, changes).begin()
+        elif action in ("plan", "restore"):
+            result["plan"], msg = Restores(module, changes).plan(begin=action == "restore")
         else:
-            drills = Drills(module, changes)
-            if module.params["action"] == "drill":
-                drills.begin()
-            else:
-                result.update(running=drills.program.running, trials={})
-                if not module.check_mode and not result["running"]:
-                    found = drills.results()
-                    drills.program.clean()
-                    told = {key: {"outcome": each.outcome, "text": each.to_json()} for key, each in found.items()}
-                    result["trials"] = told
-                    msg = "; ".join(map(complaint, (each for each in found.values() if each.outcome != PASSED)))
+            tried = Drills(module, changes) if action == "drill_result" else Restores(module, changes)
+            result.update(running=tried.program.running, trials={})
+            if not module.check_mode and not result["running"]:
+                found = tried.results()
+                tried.program.clean()
+                result["trials"] = {
+                    key: {"outcome": each.outcome, "text": each.to_json()} for key, each in found.items()
+                }
+                msg = "; ".join(map(complaint, (each for each in found.values() if each.outcome != PASSED)))
     except ChangeError as exc:
         msg = str(exc)
     changes.exit(module, msg, **result)

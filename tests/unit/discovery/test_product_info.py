@@ -133,7 +133,8 @@ class TestRole:
     )  # fmt: skip
     LATER = (
         "rollback_run", "allow_unsupported_platform", "drill_host", "drill_instance", "drill_backup", "drill_read_data",
-        "drill_folder", "drill_wait",
+        "drill_folder", "drill_wait", "restore_host", "restore_instance", "restore_backup", "restore_parts",
+        "restore_overwrite", "restore_database", "restore_start", "restore_wait",
     )  # fmt: skip
 
     def spec(self) -> dict[str, Any]:
