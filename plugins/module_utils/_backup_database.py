@@ -30,7 +30,7 @@ CHUNK = 1024 * 1024
 MAX_COMPLAINT = 400
 CONNECT_SECONDS = "30"
 
-_TABLES = """
+COUNT_ROWS = """
 SELECT format('SELECT json_build_array(%L, count(*)) FROM %I.%I', n.nspname || '.' || c.relname, n.nspname, c.relname)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
@@ -193,7 +193,7 @@ class PostgreSQL(Dump):
             self._client = client_version(["pg_dump", "--version"], self._environment())
             options = ["--format=custom", "--compress=0", "--no-password", f"--snapshot={snapshot}"]
             self._copy(["pg_dump", *options], take)
-            self._rows = dict(map(_row, session.ask(_TABLES)))
+            self._rows = dict(map(_row, session.ask(COUNT_ROWS)))
 
     def told(self) -> DatabaseDump:
         """Return what the manifest says of it."""

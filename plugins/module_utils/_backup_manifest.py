@@ -16,7 +16,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,18 @@ def key_of(name: str) -> str:
 
     """
     return _UNSAFE.sub("_", name)
+
+
+def key_of_instance(instance: Mapping[str, Any], host: str) -> str:
+    """Return the key of an instance that discovery has found.
+
+    Args:
+        instance: as discovery describes it.
+        host: name of its host in the inventory.
+
+    """
+    cluster = instance.get("cluster") or {}
+    return key_of(str(cluster.get("id") or f"{host}-{instance['name']}"))
 
 
 def tags_of(key: str, backup: str, part: str) -> tuple[str, ...]:
@@ -261,7 +273,7 @@ def parse_manifest(text: str | bytes) -> Manifest:
         ManifestError: it is none, or contradicts itself.
 
     """
-    top = _Object(_json(text), "")
+    top = JsonObject(load_json(text), "")
     if top.number("format") != FORMAT:
         raise ManifestError(f"format: {top.number('format')} is not known; this version reads {FORMAT}")
     database, lock = top.child("database"), top.child("lock")
@@ -310,7 +322,7 @@ def _agree(manifest: Manifest) -> None:
             raise ManifestError(f"needed[{number}]: is present, but in no part that is listed, or nowhere in it")
 
 
-def _instance(item: _Object) -> Instance:
+def _instance(item: JsonObject) -> Instance:
     return Instance(
         name=item.text("name"),
         install_dir=item.path_or_none("install_dir"),
@@ -322,7 +334,7 @@ def _instance(item: _Object) -> Instance:
     )
 
 
-def _part(item: _Object) -> Part:
+def _part(item: JsonObject) -> Part:
     return Part(
         part=item.like("part", _PART, "no part of a backup"),
         snapshot=item.like("snapshot", _SHA256, "no whole number of a snapshot"),
@@ -335,7 +347,7 @@ def _part(item: _Object) -> Part:
     )
 
 
-def _database(item: _Object) -> DatabaseDump:
+def _database(item: JsonObject) -> DatabaseDump:
     return DatabaseDump(
         kind=item.one_of("kind", tuple(DUMPS)),
         server_version=item.text_or_none("server_version"),
@@ -345,7 +357,7 @@ def _database(item: _Object) -> DatabaseDump:
     )
 
 
-def _sample(item: _Object) -> SampleFile:
+def _sample(item: JsonObject) -> SampleFile:
     return SampleFile(
         part=item.text("part"),
         path=item.path("path"),
@@ -355,7 +367,7 @@ def _sample(item: _Object) -> SampleFile:
     )
 
 
-def _needed(item: _Object) -> NeededPath:
+def _needed(item: JsonObject) -> NeededPath:
     return NeededPath(
         tree=item.one_of("tree", TREES),
         path=item.text("path"),
@@ -367,13 +379,13 @@ def _needed(item: _Object) -> NeededPath:
     )
 
 
-def _lock(item: _Object) -> Lock:
+def _lock(item: JsonObject) -> Lock:
     return Lock(
         locked=item.time("locked"), drained=item.time_or_none("drained"), unlocked=item.time_or_none("unlocked")
     )
 
 
-def _json(text: str | bytes) -> Any:
+def load_json(text: str | bytes) -> Any:
     def number(digits: str) -> int:
         # Turning digits into a number takes the square of their count.
         if len(digits) > MAX_DIGITS + 1:
@@ -405,7 +417,7 @@ def _is_path(value: Any) -> bool:
     )
 
 
-class _Object:
+class JsonObject:
     """An object of JSON whose members are asked for by name and kind.
 
     Args:
@@ -437,6 +449,10 @@ class _Object:
     def text(self, name: str) -> str:
         """Return a text that is not empty."""
         return str(self._get(name, lambda value: isinstance(value, str) and value != "", "a text"))
+
+    def word(self, name: str) -> str:
+        """Return a text that may be empty."""
+        return str(self._get(name, lambda value: isinstance(value, str), "a text"))
 
     def text_or_none(self, name: str) -> str | None:
         """Return a text or None."""
@@ -510,18 +526,18 @@ class _Object:
             raise ManifestError(f"{self._place(name)}: there are none")
         return tuple(items)
 
-    def object(self, name: str) -> _Object:
+    def object(self, name: str) -> JsonObject:
         """Return a member that is an object itself."""
-        return _Object(self._get(name, lambda _value: True, ""), self._place(name))
+        return JsonObject(self._get(name, lambda _value: True, ""), self._place(name))
 
-    def child(self, name: str) -> _Object | None:
+    def child(self, name: str) -> JsonObject | None:
         """Return a member that is an object itself or None."""
         return None if self._members.get(name) is None else self.object(name)
 
-    def objects(self, name: str) -> Iterator[_Object]:
+    def objects(self, name: str) -> Iterator[JsonObject]:
         """Yield the objects of a list."""
         for number, item in enumerate(self._list(name)):
-            yield _Object(item, f"{self._place(name)}[{number}]")
+            yield JsonObject(item, f"{self._place(name)}[{number}]")
 
     def _mapping(self, name: str) -> dict[str, Any]:
         return dict(self._get(name, lambda value: isinstance(value, dict), "an object"))

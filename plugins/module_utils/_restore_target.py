@@ -1,0 +1,183 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts the dump of a database where a product will look for it.
+
+Loaded is with the product's own account, into a database that is empty. On the database's own host, account and
+database are made where they are missing: the dump goes into a database with another name, which takes the place of an
+empty one once it is whole. One with something in it is never written to.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_database import COUNT_ROWS
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_database import (
+    Feed,
+    LoadError,
+    feed_to,
+    rows_of,
+    run,
+    words_of,
+)
+
+ADMINISTRATOR = "postgres"
+"""Account of the system that is the superuser of a server, as packages of PostgreSQL set it up."""
+SUFFIX = "_atlassian_dc_new"
+OPTIONS = ("--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1")
+RELATIONS = """
+SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema';
+"""
+"""How much there is in a database."""
+
+
+class Target:
+    """A database of PostgreSQL that a product will use.
+
+    Args:
+        config: ``host``, ``port``, ``name``, ``user``, and ``create``: whether account and database are made here.
+        password: of the account.
+
+    """
+
+    def __init__(self, config: Mapping[str, Any], password: str) -> None:
+        self._config = config
+        self._password = password
+        self.name = str(config["name"])
+        self._new = self.name + SUFFIX
+
+    @property
+    def _creates(self) -> bool:
+        return bool(self._config["create"])
+
+    def _environment(self, database: str) -> dict[str, str]:
+        return {
+            "PGHOST": str(self._config["host"]),
+            "PGPORT": str(self._config["port"]),
+            "PGUSER": str(self._config["user"]),
+            "PGDATABASE": database,
+            "PGPASSWORD": self._password,
+            "PGCONNECT_TIMEOUT": "30",
+            # What a dump has made must not stand in for what is built in.
+            "PGOPTIONS": "-c search_path=pg_catalog",
+        }
+
+    def _ask(self, text: str, database: str) -> str:
+        return run(["psql", *OPTIONS], self._environment(database), text)
+
+    def _administer(self, text: str, **names: str) -> str:
+        """Have the server's superuser run statements; names are quoted by psql.
+
+        Raises:
+            LoadError: it cannot, or the server refuses.
+
+        """
+        try:
+            account = pwd.getpwnam(ADMINISTRATOR)
+        except KeyError:
+            raise LoadError(f"there is no account {ADMINISTRATOR} on this host that could make the database") from None
+        settings = [f"--set={name}={value}" for name, value in names.items()]
+        # No argument, which everybody on the host could read, and nothing that the server logs.
+        secret = self._password.replace("\\", "\\\\").replace("'", "\\'")
+        text = f"\\set secret '{secret}'\nSET log_statement = 'none';\nSET log_min_error_statement = 'panic';\n{text}"
+        try:
+            done = subprocess.run(
+                [
+                    "psql",
+                    *OPTIONS,
+                    f"--port={self._config['port']}",
+                    f"--username={ADMINISTRATOR}",
+                    *settings,
+                    "postgres",
+                ],
+                input=text.encode(),
+                capture_output=True,
+                check=False,
+                user=account.pw_uid,
+                group=account.pw_gid,
+                extra_groups=[],
+                cwd="/",
+                env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"},
+            )
+        except OSError as exc:
+            raise LoadError(f"psql: {exc.strerror}") from exc
+        if done.returncode != 0:
+            told = words_of(done.stderr.decode("utf-8", "replace"))
+            raise LoadError(f"the database cannot be made: {told.replace(self._password, '***')}")
+        return done.stdout.decode("utf-8", "replace").strip()
+
+    def _exists(self, name: str) -> bool:
+        query = "SELECT 1 FROM pg_catalog.pg_database WHERE datname = :'name';"
+        return self._administer(query, name=name) == "1"
+
+    def look(self) -> None:
+        """See that the dump can be loaded.
+
+        Raises:
+            LoadError: it cannot; nothing was changed.
+
+        """
+        if self._creates and not self._exists(self.name):
+            return
+        try:
+            relations = int(self._ask(RELATIONS, self.name))
+        except ValueError:
+            raise LoadError("the answer of psql is not as it should be") from None
+        except LoadError:
+            # The account may be missing or have another password: a database that nobody has looked into is not empty.
+            if not self._creates:
+                raise
+            relations = self._count_as_administrator()
+        if relations:
+            raise LoadError(
+                f"database {self.name} has {relations} tables and other things in it already:"
+                " rename it or drop it, nothing is loaded over it"
+            )
+
+    def _count_as_administrator(self) -> int:
+        return int(self._administer(f'\\connect :"name"\n{RELATIONS}', name=self.name))
+
+    def load(self, feed: Feed) -> tuple[str, int]:
+        """Load the dump, as a whole or not at all; return its hash and length.
+
+        Raises:
+            LoadError: it could not be loaded.
+
+        """
+        if not self._creates:
+            return self._load(feed, self.name, "--single-transaction")
+        exists = self._administer("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = :'user';", user=self._user) == "1"
+        if not exists:
+            self._administer("CREATE ROLE :\"user\" LOGIN PASSWORD :'secret';", user=self._user)
+        self._administer('DROP DATABASE IF EXISTS :"new";', new=self._new)
+        made = (
+            """CREATE DATABASE :"new" OWNER :"user" ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;"""
+        )
+        self._administer(made, new=self._new, user=self._user)
+        return self._load(feed, self._new)
+
+    @property
+    def _user(self) -> str:
+        return str(self._config["user"])
+
+    def _load(self, feed: Feed, database: str, *more: str) -> tuple[str, int]:
+        options = ["--no-password", "--no-owner", "--no-privileges", "--exit-on-error", *more, f"--dbname={database}"]
+        return feed_to(["pg_restore", *options], self._environment(database), feed)
+
+    def rows(self) -> dict[str, int]:
+        """Return the rows of all tables that were loaded."""
+        return rows_of(self._ask(COUNT_ROWS, self._new if self._creates else self.name))
+
+    def commit(self) -> None:
+        """Have what was loaded take the place of the empty database."""
+        if self._creates:
+            if self._exists(self.name):
+                self.look()
+                self._administer('DROP DATABASE :"name";', name=self.name)
+            self._administer('ALTER DATABASE :"new" RENAME TO :"name";', new=self._new, name=self.name)
