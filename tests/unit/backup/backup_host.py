@@ -33,7 +33,7 @@ while read -r line; do
     *pg_export_snapshot*) echo 00000003-0000001B-1 ;;
     *server_version*) echo 15.4 ;;
     *gexec*) echo '["public.issue", 3]'; echo '["public.odd \\"name", 0]' ;;
-    *echo*) echo "$line" | sed "s/^.echo '//; s/'$//" ;;
+    *echo*) printf '%s\\n' "$line" | sed "s/^.echo '//; s/'$//" ;;
   esac
 done
 """

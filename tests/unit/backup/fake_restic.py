@@ -99,9 +99,10 @@ def backup(options: dict[str, list[str]], flags: list[str], paths: list[str], tr
     files = [node for node in nodes if node["type"] == "file"]
     sizes = {"total_files_processed": len(files), "total_bytes_processed": sum(node["size"] for node in files)}
     tell(message_type="summary", snapshot_id=number[:8], **sizes)
-    if unreadable:
+    incomplete = any(Path(path).is_relative_to(root) for path in unreadable for root in paths)
+    if incomplete:
         sys.stderr.write("Warning: at least one source file could not be read\n")
-    return 3 if unreadable else 0
+    return 3 if incomplete else 0
 
 
 def main() -> int:
