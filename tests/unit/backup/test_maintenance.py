@@ -100,7 +100,7 @@ def test_a_backup_that_the_product_ends_by_itself(product: Maintained, path: Pat
 
 def test_somebody_elses_lock_stays(product: Maintained, path: Path) -> None:
     product.locked = True
-    with pytest.raises(LockError, match="git cannot be locked: .* answers with status 409"):
+    with pytest.raises(LockError, match=r"git cannot be locked: .* answers with status 409"):
         lock_of(product, path).hold()
     assert product.locked
     assert product.asked == ["POST lock"]
@@ -147,7 +147,7 @@ def test_a_lock_that_is_gone_already_is_no_trouble(product: Maintained, path: Pa
 @pytest.mark.parametrize("text", ["{", "[]", "7"])
 def test_what_is_left_and_cannot_be_read_is_told(product: Maintained, path: Path, text: str) -> None:
     path.write_text(text)
-    with pytest.raises(LockError, match="nobody can tell whether git is locked|at another address"):
+    with pytest.raises(LockError, match=r"nobody can tell whether git is locked|at another address"):
         lock_of(product, path).release_left()
 
 

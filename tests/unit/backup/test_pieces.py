@@ -83,7 +83,8 @@ class TestStored:
         assert [(backup.whole, backup.node, backup.snapshots) for backup in found] == [(True, "n1", ["2", "1"])]
 
     @pytest.mark.parametrize(
-        "tags", [[], TAGS, [*TAGS[1:], "part=x"], ["atlassian-dc", "instance=jira", "backup=29999999T999999Z", "part=x"]]
+        "tags",
+        [[], TAGS, [*TAGS[1:], "part=x"], ["atlassian-dc", "instance=jira", "backup=29999999T999999Z", "part=x"]],
     )
     def test_whatever_else_is_there_is_passed_over(self, tags: list[str]) -> None:
         assert stored([{"id": "1", "tags": tags}], "jira") == []
