@@ -230,10 +230,9 @@ class Restic:
         """Remove locks in the repository that were left by restic that runs no longer."""
         self._do("stale locks cannot be removed", "unlock")
 
-    def snapshots(self, *tags: str, snapshot: str = "") -> list[dict[str, Any]]:
-        """Return the snapshots that have all of some tags, or the one of a number."""
-        chosen = [*(["--tag", ",".join(tags)] if tags else []), *([snapshot] if snapshot else [])]
-        found = self._objects("snapshots cannot be listed", "snapshots", "--json", *chosen)
+    def snapshots(self, *tags: str) -> list[dict[str, Any]]:
+        """Return the snapshots that have all of some tags."""
+        found = self._objects("snapshots cannot be listed", "snapshots", "--json", "--tag", ",".join(tags))
         return [item for item in found if isinstance(item.get("id"), str) and isinstance(item.get("tags"), list)]
 
     def files(self, snapshot: str) -> Iterator[dict[str, Any]]:

@@ -290,9 +290,6 @@ class Backup:
         if self.maintenance and self.maintenance.release_left():
             self._warn("the product was still locked by a run that was cut short, and is let go")
         self._open()
-        # What restic has left that was cut short would keep the next one from removing anything.
-        with self._tolerated("locks of the repository"):
-            self.restic.unlock()
         mine = self._is_mine(state)
         if mine:
             try:
@@ -416,7 +413,7 @@ class Backup:
             if lock:
                 lock.progress(100)
                 lock.done()
-        made = [self._read_back(key, part) for part in made]
+        made = self._read_back(key, made)
         sample, needed = self._look(made)
         if dump is not None:
             self._check_dump(made[0], dump)
@@ -495,12 +492,17 @@ class Backup:
 
     # ---- reading it back ---------------------------------------------------------------------
 
-    def _read_back(self, key: str, part: Part) -> Part:
-        """Return a part with its whole number, as the repository has it."""
-        found = self.restic.snapshots(*self._tags(key, part.part), snapshot=part.snapshot)
-        if len(found) != 1:
-            raise BackupError(f"the repository does not have snapshot {part.snapshot} of {part.part}")
-        return replace(part, snapshot=found[0]["id"])
+    def _read_back(self, key: str, parts: list[Part]) -> list[Part]:
+        """Return the parts with their whole numbers, as the repository has them."""
+        there = [item for item in self._stored(key) if item.name == self.name]
+        whole = []
+        for part in parts:
+            numbers = there[0].parts.get(part.part, []) if there else []
+            found = [number for number in numbers if number.startswith(part.snapshot)]
+            if len(found) != 1:
+                raise BackupError(f"the repository does not have snapshot {part.snapshot} of {part.part}")
+            whole.append(replace(part, snapshot=found[0]))
+        return whole
 
     def _look(self, parts: list[Part]) -> tuple[list[SampleFile], list[NeededPath]]:
         """Go through all that was saved: see that it is there, choose the sample, find what a restore needs."""
@@ -614,6 +616,8 @@ class Backup:
             gone = [number for backup in backups if self._is_gone(backup, keep) for number in backup.snapshots]
             prune = bool(gone) and self.begun - state.pruned > PRUNE_SECONDS
             if gone:
+                # What restic has left that was cut short would keep it from that.
+                self.restic.unlock()
                 self.restic.forget(gone, prune)
                 self.tell(f"{INFO}{len(gone)} snapshots of old backups were removed")
             if prune:
