@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import key_of_instance
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_scope import needs_backup
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._drills import DrillError, Drills
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import load_products, product_data
@@ -28,7 +29,7 @@ class ActionModule(ControlAction):
                 arguments.setdefault("drills", self._drills.read(keys))
             except DrillError as exc:
                 raise AnsibleActionFail(str(exc)) from exc
-            arguments.setdefault("without", [name for name in load_products() if not product_data(name).get("backup")])
+            arguments.setdefault("without", [name for name in load_products() if not needs_backup(product_data(name))])
         if arguments.get("action") in ("plan", "restore"):
             secrets = {name: product_data(name).get("secrets") or {} for name in load_products()}
             arguments.setdefault("logins", {name: told.get("database") or [] for name, told in secrets.items()})

@@ -187,7 +187,7 @@ class Program:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.real(self.folder))
 
-    def journal(self, lines: int = 20) -> str:
+    def journal(self, lines: int = 8) -> str:
         """Return the last that it has said, in one line."""
         argv = [
             "journalctl",

@@ -82,7 +82,7 @@ class Repository(Restic):
             ResticError: it is not.
 
         """
-        self._do("the repository is damaged", "check", f"--read-data-subset={read_data}")
+        self._do("the repository does not pass its check", "check", f"--read-data-subset={read_data}")
 
     def restore(self, snapshot: str, target: str, paths: Iterable[str] = ()) -> None:
         """Restore a snapshot and compare what was written with it.

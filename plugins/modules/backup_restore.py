@@ -260,6 +260,7 @@ STATE = "/var/lib/atlassian-dc-backup"
 """Where the host keeps what became of its backups."""
 NAME = "drill.json"
 RESTORE = "atlassian-dc-restore"
+NOTHING_KNOWN = "what a restore of it needs is not known"
 ACTIONS = ("drill", "drill_result", "judge", "plan", "restore", "restore_result")
 
 
@@ -478,8 +479,11 @@ def judge_all(params: dict[str, Any], findings: Findings) -> None:
     if not instances:
         findings.add(CONTROL, None, "not_applicable", "no product was found on this host")
     for instance in instances:
-        if instance["product"] in params["without"] or instance.get("part_of"):
-            findings.add(CONTROL, instance["name"], "not_applicable", "there is nothing to back up")
+        if instance["product"] in params["without"]:
+            status = "not_applicable" if instance.get("part_of") else "not_checked"
+            whole = instance.get("part_of")
+            reason = f"nothing of it is needed for a restore of {whole}" if whole else NOTHING_KNOWN
+            findings.add(CONTROL, instance["name"], status, reason)
             continue
         key = key_of_instance(instance, params["host"])
         result, problem = last_drill(key, params["drills"].get(key))
@@ -489,19 +493,18 @@ def judge_all(params: dict[str, Any], findings: Findings) -> None:
         findings.add(CONTROL, instance["name"], status, reason, proof)
 
 
-def last_drill(key: str, kept: str | None, state: str = STATE) -> tuple[Result | None, str]:
+def last_drill(key: str, kept: str | None) -> tuple[Result | None, str]:
     """Return the newest result that is known, and what is wrong with one that cannot be read.
 
     Args:
         key: of the instance.
         kept: that on the controller, None where there is none.
-        state: where the host keeps its own.
 
     """
     texts: list[str | bytes] = [] if kept is None else [kept]
     found: list[Result] = []
     problem = ""
-    path = f"{state}/{key}/{NAME}"
+    path = f"{STATE}/{key}/{NAME}"
     try:
         texts.append(read_regular(path, MAX_RESULT)[0])
     except FileNotFoundError:
