@@ -635,6 +635,10 @@ class _Instance:
         if state.result == FAILED:
             reasons.append(f"the last try failed: {state.reason}")
             drift.append(evidence(f"the last try, {_time(time.time() - state.begun)} ago", "a success", state.reason))
+        if state.result == RUNNING and time.time() - state.begun > self.params["time_limit"]:
+            # The host went down before anything could say so.
+            reasons.append("the last try was cut short")
+            drift.append(evidence(f"the last try, {_time(time.time() - state.begun)} ago", "an end", "none"))
         if state.whole is None:
             running = "is still being made" if state.result == RUNNING else "has not succeeded yet"
             reasons.append(f"the first backup {running}")
