@@ -388,7 +388,9 @@ class TestProgram:
     def test_lets_go_what_is_locked(self, installed: BackupHost, monkeypatch: pytest.MonkeyPatch) -> None:
         product = Maintained()
         path = installed.state / _backup_run.LOCK_FILE
-        lock = Maintenance("git", "http://git", PROTOCOL, {"token": "t0ken"}, str(path), 60, product, sleep=bool)
+        lock = Maintenance(
+            "git", "http://git", PROTOCOL, {"token": "t0ken"}, str(path), 60, product, sleep=lambda _seconds: None
+        )
         lock.hold()
         monkeypatch.setattr(_backup_run, "CONFIG", str(installed.folder))
         installed.write("jira.json", "{}")
