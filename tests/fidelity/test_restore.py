@@ -66,7 +66,7 @@ class Story:
         self.left_killed = lab.sh(TRIED, LEFT)
         self.drilled_again = self.drill()
         self.left_again = lab.sh(TRIED, LEFT)
-        self.wrong_password = self.drill(atlassian_dc_backup_repository=repository(password="other"))
+        self.wrong_password = self.drill(atlassian_dc_backup_repository=repository(password="other"))  # noqa: S106
         damage = """
         cd /srv/repository
         cp -a a damaged
