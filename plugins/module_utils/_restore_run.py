@@ -44,7 +44,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_dr
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_plan import DONE, NEW, Item
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_repository import Repository, chosen
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Result, utc
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_target import Target
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_target import TARGETS, Target
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_tree import (
     missing_files,
     within,
@@ -126,7 +126,8 @@ class Restore:
         self._clear()
         target = None
         if self._config["database"] is not None:
-            target = Target(self._config["database"], self._password)
+            config = self._config["database"]
+            target = TARGETS[config["kind"]](config, self._password, self._state)
             with checks.of("database before"):
                 target.look()
         for part in manifest.parts:
@@ -141,6 +142,7 @@ class Restore:
         with checks.of("needed", "what a restore needs is there"):
             none_of(wrong_needs(manifest, self._place))
         if target is not None and not checks.failed():
+            self._write_progress()
             with checks.of(DATABASE) as told:
                 told(self._load(manifest, target))
         if checks.failed():
@@ -309,17 +311,21 @@ class Restore:
     def _note(self, what: str) -> None:
         """Note what is in place, so that another try of the same backup leaves it alone."""
         self._done.append(what)
-        write_new(self._progress, json.dumps({"backup": self._config["backup"], "done": self._done}))
+        self._write_progress()
+
+    def _write_progress(self) -> None:
+        told = {"backup": self._config["backup"], "done": self._done, "begun": self._config["database"] is not None}
+        write_new(self._progress, json.dumps(told))
 
 
-def progress(state: str, key: str, backup: str) -> list[str]:
-    """Return what an earlier try of a backup has put in place."""
+def progress(state: str, key: str, backup: str) -> tuple[list[str], bool]:
+    """Return what an earlier try of a backup has put in place, and whether it was about to load the database."""
     try:
         with open(os.path.join(state, f"{key}.progress.json"), encoding="utf-8") as stream:
             told = json.load(stream)
     except (OSError, ValueError):
-        return []
-    return [str(item) for item in told["done"]] if told.get("backup") == backup else []
+        return [], False
+    return ([str(item) for item in told["done"]], bool(told["begun"])) if told.get("backup") == backup else ([], False)
 
 
 def main() -> int:

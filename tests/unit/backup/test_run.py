@@ -336,7 +336,7 @@ class TestProgram:
 
     @pytest.fixture
     def installed(self, host: BackupHost, monkeypatch: pytest.MonkeyPatch) -> BackupHost:
-        restic = host.write("tools/restic", f"#!/bin/sh\nexec {sys.executable} {host.restic()._program[1]} \"$@\"\n")
+        restic = host.write("tools/restic", f'#!/bin/sh\nexec {sys.executable} {host.restic()._program[1]} "$@"\n')
         restic.chmod(0o755)
         given = {"url": str(host.repository), "password": "x", "environment": {}}
         host.write("credentials/config", json.dumps(host.config))
