@@ -142,7 +142,6 @@ class Restore:
         with checks.of("needed", "what a restore needs is there"):
             none_of(wrong_needs(manifest, self._place))
         if target is not None and not checks.failed():
-            self._write_progress()
             with checks.of(DATABASE) as told:
                 told(self._load(manifest, target))
         if checks.failed():
@@ -311,21 +310,17 @@ class Restore:
     def _note(self, what: str) -> None:
         """Note what is in place, so that another try of the same backup leaves it alone."""
         self._done.append(what)
-        self._write_progress()
-
-    def _write_progress(self) -> None:
-        told = {"backup": self._config["backup"], "done": self._done, "begun": self._config["database"] is not None}
-        write_new(self._progress, json.dumps(told))
+        write_new(self._progress, json.dumps({"backup": self._config["backup"], "done": self._done}))
 
 
-def progress(state: str, key: str, backup: str) -> tuple[list[str], bool]:
-    """Return what an earlier try of a backup has put in place, and whether it was about to load the database."""
+def progress(state: str, key: str, backup: str) -> list[str]:
+    """Return what an earlier try of a backup has put in place."""
     try:
         with open(os.path.join(state, f"{key}.progress.json"), encoding="utf-8") as stream:
             told = json.load(stream)
     except (OSError, ValueError):
-        return [], False
-    return ([str(item) for item in told["done"]], bool(told["begun"])) if told.get("backup") == backup else ([], False)
+        return []
+    return [str(item) for item in told["done"]] if told.get("backup") == backup else []
 
 
 def main() -> int:

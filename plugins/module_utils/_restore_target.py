@@ -38,6 +38,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_da
 ADMINISTRATOR = "postgres"
 """Account of the system that is the superuser of a server, as packages of PostgreSQL set it up."""
 SUFFIX = "_atlassian_dc_new"
+MARK = "atlassian_dc_being_restored"
+"""A table of a database of MariaDB that is not whole yet."""
 OPTIONS = ("--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1")
 RELATIONS = """
 SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -50,8 +52,8 @@ class Target(abc.ABC):
     """A database that a product will use.
 
     Args:
-        config: ``kind``, ``host``, ``port``, ``name``, ``user``, ``ssl_mode`` and ``ssl_root`` (or empty), ``create``:
-            whether account and database are made here, and ``begun``: whether an earlier try was about to load it.
+        config: ``kind``, ``host``, ``port``, ``name``, ``user``, ``ssl_mode`` and ``ssl_root`` (or empty), and
+            ``create``: whether account and database are made here.
         password: of the account.
         scratch: folder for what only root may read.
 
@@ -255,16 +257,19 @@ class MariaDB(Target):
     def look(self) -> None:
         """See that the dump can be loaded; what an earlier try has left of it is removed."""
         if self._creates:
-            if self._config["begun"]:
-                self._administer(f"DROP DATABASE IF EXISTS {self._named()};")
-            tables = self._administer(
-                f"SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = {_text(self.name)};"  # noqa: S608
+            listed = self._administer(
+                f"SELECT table_name FROM information_schema.tables WHERE table_schema = {_text(self.name)};"  # noqa: S608
             )
+            if MARK in listed.splitlines():
+                self._drop()
+                listed = ""
         else:
             with self._as_account() as client:
                 listed = run([*client, *self.ANSWER, self.name], text=LIST_MARIADB)
-            tables = str(len(listed.splitlines()))
-        self._empty(int(tables))
+        self._empty(len(listed.splitlines()))
+
+    def _drop(self) -> None:
+        self._administer(f"DROP DATABASE IF EXISTS {self._named()};")
 
     def load(self, feed: Feed) -> tuple[str, int]:
         """Load the dump, as a whole or not at all; return its hash and length."""
@@ -273,7 +278,8 @@ class MariaDB(Target):
             self._administer(
                 f"CREATE DATABASE IF NOT EXISTS {self._named()} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;\n"
                 f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY {_text(self._password)};\n"
-                f"GRANT ALL ON {self._named()}.* TO {account};"
+                f"GRANT ALL ON {self._named()}.* TO {account};\n"
+                f"CREATE TABLE {self._named()}.{MARK} (a INT);"
             )
         try:
             with self._as_account() as client:
@@ -282,16 +288,19 @@ class MariaDB(Target):
         except BaseException:
             if self._creates:
                 with contextlib.suppress(LoadError):
-                    self._administer(f"DROP DATABASE IF EXISTS {self._named()};")
+                    self._drop()
             raise
 
     def rows(self) -> dict[str, int]:
         """Return the rows of all tables that were loaded."""
         with self._as_account() as client:
-            return count_mariadb([*client, *self.ANSWER, self.name])
+            rows = count_mariadb([*client, *self.ANSWER, self.name])
+        return {name: number for name, number in rows.items() if name != MARK}
 
     def commit(self) -> None:
-        """Have what was loaded be the product's database, which it is already."""
+        """Have what was loaded be the product's database."""
+        if self._creates:
+            self._administer(f"DROP TABLE {self._named()}.{MARK};")
 
 
 def _text(value: str) -> str:

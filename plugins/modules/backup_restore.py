@@ -373,7 +373,7 @@ class Restores:
                 raise ChangeError(str(exc)) from exc
         if manifest.database is not None:
             install(self._module, self._changes, manifest.database.kind)
-        done, begun = progress(self.folder, key, backup.name)
+        done = progress(self.folder, key, backup.name)
         made = plan(manifest, params["parts"], params["overwrite"], params["instances"], done)
         where = f"{database['name']} at {database['host']}:{database['port']}" if database else "nowhere"
         refused = [*made.refused]
@@ -391,7 +391,7 @@ class Restores:
             "items": [dataclasses.asdict(item) for item in made.items],
             "done": done,
             "account": manifest.instance.user,
-            "database": {**database, "begun": begun} if database and made.database else None,
+            "database": database if made.database else None,
             "state": self.folder,
         }
         paths = [os.path.dirname(item.staging) for item in made.items]

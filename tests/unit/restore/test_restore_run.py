@@ -61,7 +61,7 @@ class Host:
             ],
             "done": [],
             "account": "no-such-account",
-            "database": {"kind": "postgresql", "begun": False},
+            "database": {"kind": "postgresql"},
             "state": str(self.state),
             **more,
         }
@@ -96,7 +96,7 @@ def test_everything_is_put_in_place(host: Host) -> None:
     assert host.server.stat().st_mode & 0o777 == 0o640
     assert Path(f"{host.server}{OLD}").read_text() == "as installed"
     assert FakeServer.steps == ["look", "load", "rows", "commit"]
-    assert progress(str(host.state), "jira1-jira", BACKUP) == ([], False)
+    assert progress(str(host.state), "jira1-jira", BACKUP) == []
 
 
 def test_what_was_there_is_moved_aside(host: Host) -> None:
@@ -158,9 +158,9 @@ def test_the_database_can_be_left_out(host: Host) -> None:
 def test_another_try_goes_on_where_the_first_was_cut_off(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     FakeServer.fresh({"public.jiraissue": 3}, broken="commit")
     assert host.problems() == [("in place", "commit does not work")]
-    done, begun = progress(str(host.state), "jira1-jira", BACKUP)
-    assert (done, begun) == ([str(host.home), str(host.server)], True)
-    assert progress(str(host.state), "jira1-jira", "20261130T101500Z") == ([], False)
+    done = progress(str(host.state), "jira1-jira", BACKUP)
+    assert done == [str(host.home), str(host.server)]
+    assert progress(str(host.state), "jira1-jira", "20261130T101500Z") == []
 
     FakeServer.fresh({"public.jiraissue": 3})
     items = [
@@ -204,6 +204,6 @@ def test_set_user_id_is_not_taken_over(host: Host) -> None:
 
 def test_progress_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     (tmp_path / "k.progress.json").write_text("{")
-    assert progress(str(tmp_path), "k", BACKUP) == ([], False)
-    (tmp_path / "k.progress.json").write_text(json.dumps({"backup": BACKUP, "done": ["x"], "begun": True}))
-    assert progress(str(tmp_path), "k", BACKUP) == (["x"], True)
+    assert progress(str(tmp_path), "k", BACKUP) == []
+    (tmp_path / "k.progress.json").write_text(json.dumps({"backup": BACKUP, "done": ["x"]}))
+    assert progress(str(tmp_path), "k", BACKUP) == ["x"]
