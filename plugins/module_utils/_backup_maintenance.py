@@ -236,7 +236,7 @@ class Maintenance:
             raise LockError(
                 f"{self._path} cannot be read, so nobody can tell whether {self._name} is locked: {exc}"
             ) from exc
-        if left.get("url") != self._url:
+        if not isinstance(left, dict) or left.get("url") != self._url:
             raise LockError(f"{self._path} is of a product at another address; see whether that one is locked")
         self._lock, self._cancel = str(left.get("lock") or ""), str(left.get("cancel") or "")
         problem = self.let_go()

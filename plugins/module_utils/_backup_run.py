@@ -698,13 +698,24 @@ def main(arguments: list[str]) -> int:
         restic = Restic(given["url"], given["password"], given["environment"], cache)
         with _alone(os.path.join(runtime, "lock")):
             return Backup(config, secrets, folder, runtime, restic).run()
-    except (BackupError, LockError, StateError) as exc:
+    except (BackupError, LockError, StateError, OSError) as exc:
         say(f"{EMERGENCY}{exc}")
         return 1
 
 
 def _release(folder: str, name: str) -> int:
-    """Let the product go where a run that was cut short has left it locked; return the exit code."""
+    """Put in order what a run has left that was cut short: its state, and a product that is locked.
+
+    Returns:
+        Exit code: not 0 where the product could not be let go.
+
+    """
+    path = os.path.join(folder, NAME)
+    state = read_state(path)
+    if state is not None and state.result == RUNNING:
+        reason = f"the run was cut short ({os.environ.get('SERVICE_RESULT') or 'unknown'})"
+        say(f"{EMERGENCY}no backup was made of {state.key}: {reason}")
+        write_atomically(path, replace(state, result=FAILED, reason=reason).to_json(), 0o600)
     if os.path.exists(os.path.join(folder, LOCK_FILE)):
         # What systemd hands over is gone by the time it runs what comes after a service.
         config, secrets = _load(f"{CONFIG}/{name}.json"), _load(f"{CONFIG}/{name}.secrets.json")

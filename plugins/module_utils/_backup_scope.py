@@ -92,7 +92,7 @@ class Scope:
         for (tree, path), entry in entries.items():
             place = path_in(self.instance, entry)
             if place:
-                place = self.files.resolve(place)
+                place = self._resolved(place)
                 found.setdefault(
                     place, {"tree": tree, "path": path, "place": place, "needed": entry["needed"], "key": entry["key"]}
                 )
@@ -131,10 +131,17 @@ class Scope:
 
         Of all that product data knows, and of what else lies in the home itself.
         """
-        places = [*wanted, *(self.files.resolve(os.path.join(root, name)) for name in self.files.names(root))]
+        places = [*wanted, *(self._resolved(os.path.join(root, name)) for name in self.files.names(root))]
         for place in places:
             if self._is_outside(place) and self.files.is_folder(place):
                 yield place
+
+    def _resolved(self, path: str) -> str:
+        """Return a path without links; as it is, where its links lead nowhere."""
+        try:
+            return self.files.resolve(path)
+        except UnreadableError:
+            return path
 
     def _is_outside(self, path: str) -> bool:
         """Whether a path lies in no home and in no installation, and is no folder of the system."""
@@ -152,7 +159,7 @@ class Scope:
         if instance.get("unit"):
             paths.append(f"/etc/systemd/system/{instance['unit']}.d")
         paths += [path for login in self.logins for path in login.key_files]
-        known = {self.files.resolve(path) for path in paths if path and path.startswith("/")}
+        known = {self._resolved(path) for path in paths if path and path.startswith("/")}
         return sorted(path for path in known if not any(below(path, tree) for tree in trees))
 
     # ---- database ----------------------------------------------------------------------------

@@ -135,6 +135,7 @@ keys:
   sample: {jira: jira1-jira}
 """
 
+import contextlib
 import json
 import os
 import pwd
@@ -395,6 +396,7 @@ class _Instance:
 
     def _judge(self, scope: Scope) -> None:
         repository = repository_of(self.params["repository"]["url"], self.host.mounts.network_type)
+        apart = self._apart(repository)
         try:
             database, password = scope.database(self.host.given("databases", self.instance))
             names = self._packages(repository, database)
@@ -402,20 +404,17 @@ class _Instance:
         except ScopeError as exc:
             proof = [evidence(f"database of {self.name}", "one that can be dumped", exc)]
             self.findings.add(SCHEDULED, self.name, "fail", str(exc), proof, by_hand=True)
-            self._judge_apart(scope, repository, None)
-            self._judge_recent(scope)
-            self._judge_complete(scope)
-            return
-        before = [*self.host.missing(names), *self.host.account_drift(), *timer.drift()]
-        before += self._folder_drift(repository)
-        if before and self.findings.enforces(SCHEDULED):
-            self._put_right(names, timer, repository)
-        left = before
-        if self.changes.count and not self.changes.check_mode:
-            left = [*self.refused, *self.host.missing(names), *self.host.account_drift(), *timer.drift()]
-            left += self._folder_drift(repository)
-        self._tell_scheduled(before, left)
-        self._judge_apart(scope, repository, timer)
+        else:
+            before = [*self.host.missing(names), *self.host.account_drift(), *timer.drift()]
+            before += self._folder_drift(repository)
+            if before and self.findings.enforces(SCHEDULED):
+                self._put_right(names, timer, repository)
+            left = before
+            if self.changes.count and not self.changes.check_mode:
+                left = [*self.refused, *self.host.missing(names), *self.host.account_drift(), *timer.drift()]
+                left += self._folder_drift(repository)
+            self._tell_scheduled(before, left)
+        self._judge_apart(repository, apart)
         self._judge_recent(scope)
         self._judge_complete(scope)
 
@@ -553,32 +552,34 @@ class _Instance:
 
     # ---- DC-BKP-02 ---------------------------------------------------------------------------
 
-    def _judge_apart(self, scope: Scope, repository: Repository, timer: OwnTimer | None) -> None:
-        drift, reasons = [], []
+    def _apart(self, repository: Repository) -> list[tuple[str, Evidence]]:
+        """Return what of the backups is within reach of others, each with the reason."""
+        found = []
         if not repository.off_host:
             where = repository.path or "this host"
-            drift.append(evidence("atlassian_dc_backup_repository", "a place off the host", where))
-            reasons.append("the repository is on the host itself")
-        secrets = self._open_secrets()
-        members = self.host.in_group()
-        if members and self.findings.enforces(APART):
-            members = self._take_out(members)
-        drift += secrets
-        reasons += ["the secrets of backups can be read by others"] * bool(secrets)
-        for name in members:
-            drift.append(evidence(f"members of group {ACCOUNT}", "no account of a product", name))
-            reasons.append(f"{name} is in the group of backups")
-        drift += self._open_folder(repository)
-        reason = f"{', and '.join(reasons) or 'the repository is open to others'}; {repository.append_only}"
-        if drift:
-            by_hand = not repository.off_host
-            self.findings.add(APART, self.name, "fail", reason, drift, by_hand=by_hand)
-        elif timer is None or timer.drift():
-            proof = [evidence(f"backups of {self.name}", "set up", "not set up")]
-            reason = "no backups are made that could be encrypted and off the host (DC-BKP-01)"
-            self.findings.add(APART, self.name, "fail", reason, proof)
-        else:
-            self.findings.add(APART, self.name, "pass", repository.append_only)
+            proof = evidence("atlassian_dc_backup_repository", "a place off the host", where)
+            found.append(("the repository is on the host itself", proof))
+        if self.host.files.lstat(f"{CONFIG}/{self.unit_name}.secrets.json") is None:
+            proof = evidence(f"backups of {self.name}", "set up", "not set up")
+            found.append(("no backups are made that could be encrypted and off the host (DC-BKP-01)", proof))
+        found += [("the secrets of backups can be read by others", proof) for proof in self._open_secrets()]
+        for name in self.host.in_group():
+            proof = evidence(f"members of group {ACCOUNT}", "no account of a product", name)
+            found.append((f"{name} is in the group of backups", proof))
+        found += [("the repository is open to others", proof) for proof in self._open_folder(repository)]
+        return found
+
+    def _judge_apart(self, repository: Repository, before: list[tuple[str, Evidence]]) -> None:
+        if self.findings.enforces(APART):
+            self._take_out(self.host.in_group())
+        left = before if self.changes.check_mode else self._apart(repository)
+        if not before and not left:
+            return self.findings.add(APART, self.name, "pass", repository.append_only)
+        shown = left or before
+        reason = f"{', and '.join(reason for reason, _proof in shown)}; {repository.append_only}"
+        proof = [piece for _reason, piece in shown]
+        by_hand = not repository.off_host
+        return self.findings.judge(APART, self.name, proof, reason, repaired=not left, by_hand=by_hand)
 
     def _open_secrets(self) -> list[Evidence]:
         path = f"{CONFIG}/{self.unit_name}.secrets.json"
@@ -600,11 +601,10 @@ class _Instance:
             return [evidence(repository.path, f"closed to all but {ACCOUNT}", actual)]
         return []
 
-    def _take_out(self, members: list[str]) -> list[str]:
-        """Take accounts of products out of the group; return those that stay."""
-        left = []
+    def _take_out(self, members: list[str]) -> None:
+        """Take accounts of products out of the group of backups; who stays is judged after it."""
         for name in members:
-            try:
+            with contextlib.suppress(ChangeError):
                 self.changes.command(
                     ["gpasswd", "--delete", name, ACCOUNT],
                     f"account {name}",
@@ -613,10 +613,6 @@ class _Instance:
                     "none",
                     ["gpasswd", "--add", name, ACCOUNT],
                 )
-            except ChangeError as exc:
-                self.refused.append(evidence(f"group {ACCOUNT}", f"without {name}", exc))
-            left.append(name)
-        return left if self.changes.check_mode else self.host.in_group()
 
     # ---- DC-BKP-03 and 05 --------------------------------------------------------------------
 
@@ -639,6 +635,10 @@ class _Instance:
         if state.result == FAILED:
             reasons.append(f"the last try failed: {state.reason}")
             drift.append(evidence(f"the last try, {_time(time.time() - state.begun)} ago", "a success", state.reason))
+        if state.result == RUNNING and time.time() - state.begun > self.params["time_limit"]:
+            # The host went down before anything could say so.
+            reasons.append("the last try was cut short")
+            drift.append(evidence(f"the last try, {_time(time.time() - state.begun)} ago", "an end", "none"))
         if state.whole is None:
             running = "is still being made" if state.result == RUNNING else "has not succeeded yet"
             reasons.append(f"the first backup {running}")

@@ -11,16 +11,19 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _backup_run
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_maintenance import Maintenance
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import (
     hash_on_host,
     main,
     nanoseconds,
 )
 from unit.backup.backup_host import DUMP, KEY, START, BackupHost
+from unit.backup.maintained import PROTOCOL, Maintained
 
 
 @pytest.fixture
@@ -368,6 +371,33 @@ class TestProgram:
             begun = time.monotonic()
             assert main(["run", "jira"]) == 0
             assert time.monotonic() - begun > 0.5
+
+    def test_a_run_that_was_cut_short_is_told(
+        self, installed: BackupHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        installed.run()
+        begun = replace(installed.last(), result="running")
+        installed.write("state/jira/last.json", begun.to_json())
+        monkeypatch.setenv("SERVICE_RESULT", "oom-kill")
+        assert main(["release", "jira"]) == 0
+        state = installed.last()
+        assert (state.result, state.reason) == ("failure", "the run was cut short (oom-kill)")
+        assert state.whole == begun.whole
+        assert "the run was cut short" in capsys.readouterr().out
+
+    def test_lets_go_what_is_locked(self, installed: BackupHost, monkeypatch: pytest.MonkeyPatch) -> None:
+        product = Maintained()
+        path = installed.state / _backup_run.LOCK_FILE
+        lock = Maintenance(
+            "git", "http://git", PROTOCOL, {"token": "t0ken"}, str(path), 60, product, sleep=lambda _seconds: None
+        )
+        lock.hold()
+        monkeypatch.setattr(_backup_run, "CONFIG", str(installed.folder))
+        installed.write("jira.json", "{}")
+        installed.write("jira.secrets.json", "{}")
+        monkeypatch.setattr(_backup_run, "maintenance_of", lambda *_given: lock)
+        assert main(["release", "jira"]) == 0
+        assert not product.locked
 
     def test_has_nothing_to_let_go_where_nothing_is_locked(self, installed: BackupHost) -> None:
         assert main(["release", "jira"]) == 0
