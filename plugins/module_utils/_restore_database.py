@@ -304,7 +304,10 @@ class ScratchMariaDB(Scratch):
         data = os.path.join(self.folder, "mariadb")
         options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
         run([self._program("mariadb-install-db"), "--no-defaults", f"--datadir={data}", *options])
-        with open(os.path.join(self.folder, "mariadb.log"), "wb") as log:
+        nothing = os.path.join(self.folder, "nothing")
+        os.mkdir(nothing, 0o500)
+        path = os.path.join(self.folder, "mariadb.log")
+        with open(path, "wb") as log:
             self._process = subprocess.Popen(
                 [
                     self._program("mariadbd"),
@@ -314,8 +317,8 @@ class ScratchMariaDB(Scratch):
                     "--skip-networking",
                     "--innodb-flush-log-at-trx-commit=0",
                     "--innodb-buffer-pool-size=64M",
-                    # What a dump may ask for beside that: nothing of the host's files.
-                    "--secure-file-priv=/nonexistent",
+                    # What a dump may read and write beside that: nothing.
+                    f"--secure-file-priv={nothing}",
                     "--local-infile=0",
                 ],
                 stdin=subprocess.DEVNULL,
@@ -329,7 +332,9 @@ class ScratchMariaDB(Scratch):
                 return
             except LoadError as exc:
                 if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise LoadError(f"the scratch server does not start: {exc}") from exc
+                    with open(path, encoding="utf-8", errors="replace") as stream:
+                        told = words_of(stream.read()[-MAX_WORDS:])
+                    raise LoadError(f"the scratch server does not start: {told}") from exc
                 time.sleep(0.2)
 
     def stop(self) -> None:
@@ -346,12 +351,24 @@ class ScratchMariaDB(Scratch):
 
     def rows(self) -> dict[str, int]:
         """Return the rows of all tables."""
-        client = [*self._client(OWNER), "--batch", "--raw", "--skip-column-names", NAME]
-        rows = {}
-        for name in run(client, text=LIST_MARIADB).splitlines():
-            quoted = name.replace("`", "``")
-            rows[name] = int(run(client, text=f"SELECT COUNT(*) FROM `{quoted}`;"))  # noqa: S608 - it is quoted
-        return rows
+        return count_mariadb([*self._client(OWNER), "--batch", "--raw", "--skip-column-names", NAME])
+
+
+def count_mariadb(client: Sequence[str]) -> dict[str, int]:
+    """Return the rows of all tables of a database of MariaDB.
+
+    Args:
+        client: the client, with the database.
+
+    Raises:
+        LoadError: they cannot be counted.
+
+    """
+    rows = {}
+    for name in run(client, text=LIST_MARIADB).splitlines():
+        quoted = name.replace("`", "``")
+        rows[name] = int(run(client, text=f"SELECT COUNT(*) FROM `{quoted}`;"))  # noqa: S608 - it is quoted
+    return rows
 
 
 SCRATCHES: dict[str, type[Scratch]] = {

@@ -44,7 +44,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_dr
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_plan import DONE, NEW, Item
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_repository import Repository, chosen
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Result, utc
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_target import Target
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_target import TARGETS, Target
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_tree import (
     missing_files,
     within,
@@ -126,7 +126,8 @@ class Restore:
         self._clear()
         target = None
         if self._config["database"] is not None:
-            target = Target(self._config["database"], self._password)
+            config = self._config["database"]
+            target = TARGETS[config["kind"]](config, self._password, self._state)
             with checks.of("database before"):
                 target.look()
         for part in manifest.parts:

@@ -47,10 +47,12 @@ options:
         default: {}
   packages:
     description:
-      - What has to be installed for O(action=drill), O(action=plan) and O(action=restore).
-      - Undefined, the names of this operating system are not known.
-    type: list
-    elements: str
+      - Packages for O(action=drill), O(action=plan) and O(action=restore), by what they are for, C(restic) or the kind
+        of a database.
+      - What is not named has to be there.
+    type: dict
+    default: {}
+    default: {}
   key:
     description:
       - Instance in the repository of which a backup is tried or restored.
@@ -155,7 +157,7 @@ EXAMPLES = r"""
   atlassian_dc.hardening.backup_restore:
     action: drill
     repository: "{{ atlassian_dc_backup_repository }}"
-    packages: [restic, postgresql]
+    packages: {restic: restic, postgresql: postgresql}
 
 - name: Wait for it
   atlassian_dc.hardening.backup_restore:
@@ -170,7 +172,7 @@ EXAMPLES = r"""
     action: plan
     repository: "{{ atlassian_dc_backup_repository }}"
     key: jira1-jira
-    packages: [restic, postgresql-client]
+    packages: {restic: restic, postgresql: postgresql-client}
 
 - name: Judge whether a restore was tried
   atlassian_dc.hardening.backup_restore:
@@ -223,6 +225,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_man
     key_of_instance,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import ResticError
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_scope import CA_FILES, PORTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._database_logins import Login, read_logins
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_parse import ParseError
@@ -252,6 +255,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_re
     parse_result,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_run import progress
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_target import TARGETS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import below
 
 CONTROL = "DC-BKP-04"
@@ -288,6 +292,8 @@ class Drills:
         """
         params = self._params
         repository = prepared(self._module, self._changes)
+        for kind in self._kinds(repository):
+            install(self._module, self._changes, kind)
         account = account_of(self._changes, repository["url"])
         scratch = scratch_folder(self._changes, params["folder"], account)
         config = {
@@ -301,6 +307,15 @@ class Drills:
         properties = drill_properties(account, scratch, ACCOUNT)
         meant = params["key"] or "every instance"
         self.program.start(config, repository, properties, f"tries backup {params['backup']} of {meant}")
+
+    def _kinds(self, told: dict[str, Any]) -> set[str]:
+        """Return the kinds of the databases that will be loaded."""
+        kinds: set[str] = set()
+        with opened(told) as repository, contextlib.suppress(ResticError):  # which the drill will tell
+            for key, backup in chosen(repository.backups(), self._params["key"], self._params["backup"]):
+                database = repository.manifest(key, backup).database
+                kinds |= {database.kind} if database else set()
+        return kinds
 
     def results(self) -> dict[str, Result]:
         """Return what the last one has found, and keep it for the audit.
@@ -346,8 +361,7 @@ class Restores:
         told = prepared(self._module, self._changes)
         if self._module.check_mode and shutil.which("restic") is None:
             return [], "restic is not installed yet: what a restore does is not known before it is"
-        with tempfile.TemporaryDirectory(prefix="atlassian-dc-restic-") as cache:
-            repository = Repository(told["url"], told["password"], told["environment"], cache)
+        with opened(told) as repository:
             try:
                 backups = repository.backups()
                 if params["key"] is None and len(backups) > 1:
@@ -357,6 +371,8 @@ class Restores:
                 database, password = self._database(repository, manifest)
             except ResticError as exc:
                 raise ChangeError(str(exc)) from exc
+        if manifest.database is not None:
+            install(self._module, self._changes, manifest.database.kind)
         done = progress(self.folder, key, backup.name)
         made = plan(manifest, params["parts"], params["overwrite"], params["instances"], done)
         where = f"{database['name']} at {database['host']}:{database['port']}" if database else "nowhere"
@@ -394,14 +410,20 @@ class Restores:
             if address.kind == manifest.database.kind and address.hosts and address.name:
                 found = {"host": address.hosts[0], "port": address.port, "name": address.name, "username": login.user}
                 found["password"] = login.password if login.plain and not login.secured else ""
+                found["ssl_mode"] = address.parameters.get("sslmode", "").lower().replace("_", "-")
                 break
         found = {**found, **said}
-        if manifest.database.kind != "postgresql" or not {"host", "name", "username"} <= found.keys():
+        kind = manifest.database.kind
+        if kind not in TARGETS or not {"host", "name", "username"} <= found.keys():
             return None, ""
         create = found.get("create")
+        verifies = found.get("ssl_mode") in ("verify-ca", "verify-full")
         return {
+            "kind": kind,
             "host": found["host"],
-            "port": found.get("port") or 5432,
+            "port": found.get("port") or PORTS[kind],
+            "ssl_mode": found.get("ssl_mode") or "",
+            "ssl_root": next(filter(os.path.exists, CA_FILES), "") if verifies else "",
             "name": found["name"],
             "user": found["username"],
             "create": is_local(found["host"]) if create is None else create,
@@ -429,6 +451,13 @@ class Restores:
         return results_of(os.path.join(self.folder, "results"), self.program)
 
 
+@contextlib.contextmanager
+def opened(told: dict[str, Any]) -> Iterator[Repository]:
+    """Provide a repository for a short look."""
+    with tempfile.TemporaryDirectory(prefix="atlassian-dc-restic-") as cache:
+        yield Repository(told["url"], told["password"], told["environment"], cache)
+
+
 def prepared(module: AnsibleModule, changes: Changes) -> dict[str, Any]:
     """Return the repository, with all installed that it takes to reach it.
 
@@ -439,11 +468,15 @@ def prepared(module: AnsibleModule, changes: Changes) -> dict[str, Any]:
     repository: dict[str, Any] | None = module.params["repository"]
     if not repository:
         raise ChangeError("set atlassian_dc_backup_repository: it tells where the backups are")
-    manager = package_manager(module.run_command)
-    for name in module.params["packages"] or ():
-        if manager.state(name).version is None:
-            manager.ensure(changes, name, start=False)
+    install(module, changes, "restic")
     return repository
+
+
+def install(module: AnsibleModule, changes: Changes, purpose: str) -> None:
+    """Install what something needs, as far as its name is known; raises ChangeError where that fails."""
+    manager, name = package_manager(module.run_command), module.params["packages"].get(purpose)
+    if name and manager.state(name).version is None:
+        manager.ensure(changes, name, start=False)
 
 
 def results_of(folder: str, program: Program) -> dict[str, Result]:
@@ -537,7 +570,7 @@ def main() -> None:
                     "environment": {"type": "dict", "default": {}, "no_log": True},
                 },
             },
-            "packages": {"type": "list", "elements": "str"},
+            "packages": {"type": "dict", "default": {}},
             "key": {"type": "str", "no_log": False},
             "backup": {"type": "str", "default": "latest"},
             "read_data": {"type": "str", "default": "5%"},

@@ -14,5 +14,5 @@ INSERT INTO @detail@ (main_id, body, number) SELECT seq, CONCAT('line one\nline 
 INSERT INTO @users@ SELECT seq, CONCAT('user', seq), seq % 5 > 0 FROM seq_1_to_50;
 INSERT INTO @binary@ SELECT seq, UNHEX(REPEAT(MD5(seq), 64)) FROM seq_1_to_100;
 INSERT INTO `@app@` (`NAME`) SELECT CONCAT('Board ', seq) FROM seq_1_to_7;
-CREATE VIEW active_users AS SELECT * FROM @users@ WHERE active;
-CREATE TRIGGER trimmed BEFORE INSERT ON @users@ FOR EACH ROW SET NEW.user_name = TRIM(NEW.user_name);
+CREATE DEFINER = '@account@'@'localhost' VIEW active_users AS SELECT * FROM @users@ WHERE active;
+CREATE DEFINER = '@account@'@'localhost' TRIGGER trimmed BEFORE INSERT ON @users@ FOR EACH ROW SET NEW.user_name = TRIM(NEW.user_name);

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,7 +28,7 @@ TREE = f"cd {HOME}; {KEPT} -not -path './export/*' -not -path './analytics-logs/
 """Hashes of all files but those that a backup leaves out, and those that a start of the product changes."""
 DUMP = "PGPASSWORD=Sup3rSecret-jiradb pg_dump -h localhost -U jiradbuser jiradb | grep -v '^.\\(un\\)\\?restrict '"
 DESTROY = f"""
-systemctl stop jira
+systemctl disable --now jira
 rm -rf {HOME}
 runuser -u postgres -- dropdb --if-exists jiradb
 runuser -u postgres -- dropuser --if-exists jiradbuser
@@ -66,7 +65,7 @@ class Story:
         self.left_killed = lab.sh(TRIED, LEFT)
         self.drilled_again = self.drill()
         self.left_again = lab.sh(TRIED, LEFT)
-        self.wrong_password = self.drill(atlassian_dc_backup_repository=repository(password="other"))
+        self.wrong_password = self.drill(atlassian_dc_backup_repository=repository(password="other"))  # noqa: S106
         damage = """
         cd /srv/repository
         cp -a a damaged
@@ -87,6 +86,10 @@ class Story:
         )
         self.nothing = lab.sh(FRESH, f"ls -d {HOME}* 2>/dev/null || true")
         self.killed = {stage: self.killed_at(stage) for stage in STAGES}
+        self.crashed = self.restore(
+            during=lambda run: self.crash(FRESH, "atlassian-dc-restore", STAGES[1]),
+            atlassian_dc_restore_overwrite=[INSTALL_PART],
+        )
         self.restored = self.restore(atlassian_dc_restore_overwrite=[INSTALL_PART], atlassian_dc_restore_start=True)
         self.tree_after, self.dump_after = lab.sh(FRESH, TREE), lab.sh(FRESH, DUMP)
         self.account = lab.served_by(FRESH)
@@ -113,20 +116,28 @@ class Story:
 
     def kill(self, host: str, unit: str, stage: str) -> None:
         """Kill a unit once it has said something."""
+        self.reach(host, unit, stage, f"systemctl kill -s KILL {unit}.service")
+
+    def crash(self, host: str, unit: str, stage: str) -> None:
+        """Take a host's power away once a unit of it has said something, and start it again."""
+        self.reach(host, unit, stage, "true")
+        self.lab.group.restart(host, crash=True)
+
+    def reach(self, host: str, unit: str, stage: str, then: str) -> None:
+        """Run a command on a host once a unit of it has said something."""
         self.lab.sh(
             host,
             f"""
             for i in $(seq 600); do
                 number=$(systemctl show -P InvocationID {unit}.service)
                 if [ -n "$number" ] && journalctl -o cat _SYSTEMD_INVOCATION_ID=$number | grep -qF '{stage}'; then
-                    systemctl kill -s KILL {unit}.service && exit
+                    {then} && exit
                 fi
                 sleep 0.1
             done
             exit 1
             """,
         )
-        time.sleep(0)
 
     def trial(self) -> dict[str, Any]:
         """Return the result of the last drill as it is kept on the controller."""
@@ -220,10 +231,19 @@ def test_a_killed_restore_is_told(story: Story, stage: str) -> None:
     assert "has left no result" in story.killed[stage].output
 
 
+def test_a_host_without_power_is_told(story: Story) -> None:
+    assert story.crashed.code != 0
+
+
 def test_everything_is_there_again(story: Story, row: Row) -> None:
     assert story.restored.code == 0, story.restored.output
     same = story.tree_after == story.tree, story.dump_after == story.dump
-    row("restore on a host without data, after four kills: files, database", "the same", str(same), all(same))
+    row(
+        "restore on a host without data, after four kills and a crash: files, database",
+        "the same",
+        str(same),
+        all(same),
+    )
     assert story.tree_after == story.tree
     assert story.dump_after == story.dump
 

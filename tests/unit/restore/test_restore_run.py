@@ -61,7 +61,7 @@ class Host:
             ],
             "done": [],
             "account": "no-such-account",
-            "database": {"host": "localhost", "port": 5432, "name": "jira", "user": "jira", "create": True},
+            "database": {"kind": "postgresql"},
             "state": str(self.state),
             **more,
         }
@@ -79,7 +79,7 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    monkeypatch.setattr(_restore_run, "Target", FakeServer)
+    monkeypatch.setattr(_restore_run, "TARGETS", {"postgresql": FakeServer})
     if os.geteuid() != 0:
         monkeypatch.setattr(Restore, "_account", lambda _self: (os.getuid(), os.getgid()))
     return Host(tmp_path)
