@@ -341,7 +341,7 @@ for number in range(100_000):
     with open(f"{folder}/{number}", "wb") as stream:
         stream.write(os.urandom(52_000))
 '
-runuser -u postgres -- psql -q -d jiradb -c "set role jira" -c "create table bench as
+runuser -u postgres -- psql -q -d jiradb -c "set role jiradbuser" -c "create table bench as
   select n, md5(n::text) || repeat(md5((n * 7)::text), 9) as text from generate_series(1, 3000000) as n"
 """.replace("FOLDER", ATTACHMENTS)
 ONE_ROW = "runuser -u postgres -- psql -q -d jiradb -c \"insert into bench values (0, 'one more')\""
