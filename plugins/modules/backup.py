@@ -405,23 +405,22 @@ class _Instance:
             proof = [evidence(f"database of {self.name}", "one that can be dumped", exc)]
             self.findings.add(SCHEDULED, self.name, "fail", str(exc), proof, by_hand=True)
         else:
-            before = [*self.host.missing(names), *self.host.account_drift(), *timer.drift()]
-            before += self._folder_drift(repository)
+            before = self._drift(names, timer, repository)
             if before and self.findings.enforces(SCHEDULED):
                 self._put_right(names, timer, repository)
-            left = before
-            if self.changes.count and not self.changes.check_mode:
-                left = [*self.refused, *self.host.missing(names), *self.host.account_drift(), *timer.drift()]
-                left += self._folder_drift(repository)
-            self._tell_scheduled(before, left)
+            left = before if self.changes.check_mode else self._drift(names, timer, repository)
+            shown = [*self.refused, *left] or before
+            what = "; ".join(f"{piece['what']}: {piece['actual']}" for piece in shown[:3])
+            repaired = not left and not self.refused
+            self.findings.judge(SCHEDULED, self.name, shown, f"backups are not set up: {what}", repaired=repaired)
         self._judge_apart(repository, apart)
         self._judge_recent(scope)
         self._judge_complete(scope)
 
-    def _tell_scheduled(self, before: list[Evidence], left: list[Evidence]) -> None:
-        shown = [*self.refused, *(left or before)] if not left or left[: len(self.refused)] != self.refused else left
-        what = "; ".join(f"{piece['what']}: {piece['actual']}" for piece in shown[:3])
-        self.findings.judge(SCHEDULED, self.name, shown, f"backups are not set up: {what}", repaired=not left)
+    def _drift(self, names: list[str], timer: OwnTimer, repository: Repository) -> list[Evidence]:
+        """Return what of the backups is not set up as it should be."""
+        found = [*self.host.missing(names), *self.host.account_drift(), *timer.drift()]
+        return [*found, *self._folder_drift(repository)]
 
     def _put_right(self, names: list[str], timer: OwnTimer, repository: Repository) -> None:
         try:
@@ -482,7 +481,7 @@ class _Instance:
     def _config(self, scope: Scope, database: dict[str, Any] | None) -> dict[str, Any]:
         instance = self.instance
         home = [part for part in scope.parts() if part["part"] != _backup_manifest.SHARED_HOME]
-        protocol = (self.data.get("backup") or {}).get("maintenance")
+        protocol = self._protocol
         if protocol and not self.host.given("credentials", instance):
             raise ScopeError(
                 f"database and repositories have to be of one moment, so {self.name} is locked while it is backed up:"
@@ -517,13 +516,19 @@ class _Instance:
             "create": self.params["create"],
         }
 
+    @property
+    def _protocol(self) -> dict[str, str] | None:
+        """Where the product is locked while it is backed up; None where it need not be."""
+        found: dict[str, str] | None = (self.data.get("backup") or {}).get("maintenance")
+        return found
+
     def _secrets(self, password: str) -> dict[str, Any]:
         repository = self.params["repository"]
         environment = {str(name): str(value) for name, value in (repository.get("environment") or {}).items()}
         return {
             "repository": {"url": repository["url"], "password": repository["password"], "environment": environment},
             "database": password,
-            "product": self.host.given("credentials", self.instance) or {},
+            "product": self.host.given("credentials", self.instance) if self._protocol else {},
         }
 
     # ---- a repository that is a folder of the host -------------------------------------------
