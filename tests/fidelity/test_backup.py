@@ -289,7 +289,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         " mount -t tmpfs -o size=$(($(du -sk /srv/kept | cut -f1) + 64))k tmpfs /srv/repository;"
         " cp -r /srv/kept/jira /srv/repository/; cat /dev/zero > /srv/repository/full || true",
         "umount -l /srv/repository; rmdir /srv/repository; mv /srv/kept /srv/repository; systemctl restart repository",
-        "cannot be backed up",
+        "nothing can be written to the repository",
     ),
     "the disk of the host is full": (
         JIRA,
