@@ -82,7 +82,8 @@ class Story:
 
     @staticmethod
     def repository() -> dict[str, Any]:
-        url = f"rest:https://backup:take-and-keep@{REPOSITORY}:8000/a/"
+        # Each has one of its own: two that make the same one at the same moment spoil it.
+        url = f"rest:https://backup:take-and-keep@{REPOSITORY}:8000/{{{{ inventory_hostname }}}}/"
         told = {"url": url, "password": PASSWORD, "environment": {"SSL_CERT_FILE": CERTIFICATE}}
         return {"atlassian_dc_backup_repository": told, "atlassian_dc_backup_prune": False}
 
@@ -90,7 +91,7 @@ class Story:
         """Return the manifest of a product's backup as it is in the repository."""
         text = self.lab.sh(
             REPOSITORY,
-            f"export RESTIC_PASSWORD={PASSWORD} RESTIC_REPOSITORY=/srv/repository/a;"
+            f"export RESTIC_PASSWORD={PASSWORD} RESTIC_REPOSITORY=/srv/repository/{name};"
             f" restic -q dump --tag instance={name}-{name},part=manifest latest /manifest.json",
         )
         return dict(json.loads(text))
