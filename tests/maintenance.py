@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import sys
+import time
 import urllib.parse
 from typing import Any
 
@@ -76,14 +78,15 @@ class Maintenance:
         return 200, {"task": {"state": "RUNNING"}, "db-state": state, "scm-state": state}
 
 
-def serve(port: int, login: str, polls: int, path: str) -> None:
+def serve(port: int, login: str, polls: int, path: str, delay: float) -> None:
     """Answer at a port of the host itself until the end.
 
     Args:
         port: the port.
         login: as for the class.
         polls: as for the class; as often for each lock.
-        path: file that is told after each request what was asked and whether the product is locked.
+        path: file that is told of each request, and whether the product is locked.
+        delay: seconds between that and the answer.
 
     """
     product = Maintenance(login, polls)
@@ -94,8 +97,10 @@ def serve(port: int, login: str, polls: int, path: str) -> None:
             status, told = product.answer(self.command, self.path, dict(self.headers))
             if not product.locked:
                 product.polls = polls
-            with open(path, "w", encoding="utf-8") as stream:
+            with open(f"{path}.new", "w", encoding="utf-8") as stream:
                 json.dump({"locked": product.locked, "asked": product.asked}, stream)
+            os.replace(f"{path}.new", path)
+            time.sleep(delay)
             body = b"" if told is None else json.dumps(told).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -109,4 +114,4 @@ def serve(port: int, login: str, polls: int, path: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    serve(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4], float(sys.argv[5]))

@@ -254,9 +254,9 @@ class _Session:
 def _row(line: str) -> tuple[str, int]:
     try:
         name, count = json.loads(line)
+        return str(name), int(count)
     except (ValueError, TypeError):
         raise DumpError("rows could not be counted: the answer of psql is not as it should be") from None
-    return str(name), int(count)
 
 
 class MySQL(Dump):

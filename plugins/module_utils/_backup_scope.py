@@ -180,8 +180,9 @@ class Scope:
 
     @property
     def has_database(self) -> bool:
-        """Whether the product keeps anything in a database."""
-        return (self.data.get("secrets") or {}).get("database") != []
+        """Whether the product keeps anything in a database; a part of one does where product data says so."""
+        known = (self.data.get("secrets") or {}).get("database")
+        return bool(known) or (known is None and not self.instance.get("part_of"))
 
     def database(self, given: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
         """Return how the database is dumped, and the password for that.

@@ -18,8 +18,8 @@ import pytest
 
 from .lab import CHECKOUT, Lab, Outcome, differing
 
-JIRA, SERVER = "jira1", "repository1"
-HOSTS = (f"{JIRA}=jira_database:bookworm", f"{SERVER}=repository:bookworm")
+JIRA, BITBUCKET, SERVER = "jira1", "bitbucket1", "repository1"
+HOSTS = (f"{JIRA}=jira_database:bookworm", f"{BITBUCKET}=bitbucket_database", f"{SERVER}=repository:bookworm")
 ROLE = ("--tags", "DC-BKP-01,DC-BKP-02,DC-BKP-03,DC-BKP-05", "--limit", JIRA)
 CONTROLS = ("DC-BKP-01", "DC-BKP-02", "DC-BKP-03", "DC-BKP-05")
 UNIT = "atlassian-dc-backup@jira"
@@ -37,9 +37,10 @@ class Story:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         certificate = lab.sh(SERVER, "cat /etc/repository/certificate.pem")
-        lab.sh(JIRA, f"cat > {CA} <<'END'\n{certificate}END\n")
+        for host in (JIRA, BITBUCKET):
+            lab.sh(host, f"cat > {CA} <<'END'\n{certificate}END\n")
         address = lab.group.hosts()[SERVER].address
-        self.repository = {
+        self.repository: dict[str, Any] = {
             "url": f"rest:https://backup:take-and-keep@{address}:8000/jira",
             "password": PASSWORD,
             "environment": {"RESTIC_CACERT": CA},
@@ -191,6 +192,82 @@ def test_the_database_comes_back_as_it_is(story: Story, row: Row) -> None:
     assert str(told) == counted
 
 
+# ---- a product that is locked ----------------------------------------------------------------------------------------
+
+PORT, LOGIN, TOLD = 7901, "t0ken", "/run/maintenance.json"
+LOCKED = "atlassian-dc-backup@bitbucket"
+
+
+class Locked:
+    """Bitbucket, locked by a stand-in for that part of it."""
+
+    def __init__(self, story: Story) -> None:
+        self.lab = story.lab
+        text = (CHECKOUT / "tests/maintenance.py").read_text(encoding="utf-8")
+        self.lab.sh(BITBUCKET, f"cat > /run/maintenance.py <<'END'\n{text}END\n")
+        run = f"python3 /run/maintenance.py {PORT} 'Bearer {LOGIN}' 3 {TOLD} 0.4"
+        self.lab.sh(
+            BITBUCKET, f"systemd-run -q --unit=maintenance {run}; until ss -ltn | grep -q :{PORT}; do sleep 0.1; done"
+        )
+        self.harden = story.lab.play(
+            "harden",
+            *ROLE[:3],
+            BITBUCKET,
+            atlassian_dc_backup_repository={**story.repository, "url": story.repository["url"] + "-bitbucket"},
+            atlassian_dc_backup_prune=False,
+            atlassian_dc_credentials={"bitbucket": {"token": LOGIN}},
+            atlassian_dc_instances=[{"product": "bitbucket", "url": f"http://127.0.0.1:{PORT}"}],
+        )
+
+    def told(self) -> dict[str, Any]:
+        return dict(json.loads(self.lab.sh(BITBUCKET, f"cat {TOLD}")))
+
+
+@pytest.fixture(scope="module")
+def locked(story: Story) -> Locked:
+    return Locked(story)
+
+
+def test_the_product_is_locked_and_let_go(locked: Locked, row: Row) -> None:
+    assert locked.harden.code == 0, locked.harden.output
+    told = locked.told()
+    steps = list(dict.fromkeys(told["asked"]))
+    right = steps == ["POST lock", "POST backups", "GET state", "POST progress", "DELETE lock"] and not told["locked"]
+    row("backup: Bitbucket's lock", "lock, backup, drain, progress, unlock", ", ".join(steps), right)
+    assert right, told
+    found = {
+        entry["id"]: entry["status"] for entry in locked.harden.entries(BITBUCKET) if entry["instance"] == "bitbucket"
+    }
+    assert [found[control] for control in CONTROLS] == ["fixed", "fixed", "pass", "pass"]
+
+
+@pytest.mark.parametrize("step", ["POST backups", "GET state", "POST progress", "DELETE lock"])
+@pytest.mark.parametrize("whom", ["all", "main"])
+def test_a_kill_at_any_step_leaves_no_lock(locked: Locked, row: Row, step: str, whom: str) -> None:
+    locked.lab.sh(
+        BITBUCKET,
+        f"""
+        systemctl start --no-block {LOCKED}
+        for i in $(seq 1200); do
+          grep -q '{step}"]' {TOLD} 2>/dev/null && break
+          sleep 0.02
+        done
+        systemctl kill --kill-whom={whom} --signal=KILL {LOCKED}
+        for i in $(seq 300); do
+          case $(systemctl show -P ActiveState {LOCKED}) in failed|inactive) break ;; esac
+          sleep 0.1
+        done
+        """,
+    )
+    told = locked.told()
+    lock = locked.lab.sh(BITBUCKET, "ls /var/lib/atlassian-dc-backup/bitbucket").split()
+    right = not told["locked"] and "lock.json" not in lock
+    row(f"backup: killed ({whom}) at {step}", "not locked", "locked" if told["locked"] else "not locked", right)
+    assert right, told
+    state = json.loads(locked.lab.sh(BITBUCKET, "cat /var/lib/atlassian-dc-backup/bitbucket/last.json"))
+    assert (state["result"], "cut short" in state["reason"]) == ("failure", True)
+
+
 # ---- what breaks it --------------------------------------------------------------------------------------------------
 
 FAULTS: dict[str, tuple[str, str, str, str]] = {
@@ -208,10 +285,11 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     ),
     "the disk of the repository is full": (
         SERVER,
-        "mv /srv/repository /srv/kept; mkdir /srv/repository; mount -t tmpfs -o size=1M tmpfs /srv/repository;"
-        " cp -r /srv/kept/jira /srv/repository/ 2>/dev/null || true; systemctl restart repository",
-        "umount /srv/repository; rmdir /srv/repository; mv /srv/kept /srv/repository; systemctl restart repository",
-        "",
+        "mv /srv/repository /srv/kept; mkdir /srv/repository;"
+        " mount -t tmpfs -o size=$(($(du -sk /srv/kept | cut -f1) + 64))k tmpfs /srv/repository;"
+        " cp -r /srv/kept/jira /srv/repository/; head -c 200000 /dev/zero > /srv/repository/full || true",
+        "umount -l /srv/repository; rmdir /srv/repository; mv /srv/kept /srv/repository; systemctl restart repository",
+        "cannot be backed up",
     ),
     "the disk of the host is full": (
         JIRA,
@@ -258,7 +336,7 @@ def test_a_kill_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: R
         f"""
         systemctl start --no-block {UNIT}
         for i in $(seq 400); do
-          if [ {program} = restic ]; then pgrep -f 'restic.*backup.*{HOME}' && break
+          if [ {program} = restic ]; then pgrep -f '[r]estic backup.*{HOME}' && break
           else pgrep -x pg_dump && break; fi
           sleep 0.05
         done >/dev/null
@@ -318,7 +396,9 @@ def test_rollback_leaves_the_repository(story: Story, row: Row) -> None:
         assert outcome.code == 0, outcome.output
         if not outcome.changed_tasks(JIRA):
             break
-    left = story.lab.sh(JIRA, "find /etc/systemd /etc/atlassian-dc /usr/local -name '*backup*' || true").split()
+    left = story.lab.sh(
+        JIRA, "find /etc /usr/local -name '*atlassian-dc-backup*' -o -path '*atlassian-dc/backup*'"
+    ).split()
     row("backup: rollback", "nothing left", str(left), not left)
     assert left == []
     assert story.whole() == before
