@@ -619,8 +619,8 @@ def main() -> None:
             tried = Drills(module, changes) if action == "drill_result" else Restores(module, changes)
             result.update(running=tried.program.running, trials={})
             if not module.check_mode and not result["running"]:
-                found = tried.results()
                 tried.program.clean()
+                found = tried.results()
                 result["trials"] = {
                     key: {"outcome": each.outcome, "text": each.to_json()} for key, each in found.items()
                 }
