@@ -89,6 +89,21 @@ class Plan:
         return [*told, *(f"REFUSED: {words}" for words in self.refused)]
 
 
+def folder_of(manifest: Manifest, tree: str) -> str | None:
+    """Return where a tree of product data was, None where there was none.
+
+    Args:
+        manifest: of the backup, which does not name a shared home that lies in the home.
+        tree: ``install``, ``home`` or ``shared_home``.
+
+    """
+    told: str | None = getattr(manifest.instance, f"{tree}_dir")
+    for item in manifest.needed:
+        if told is None and item.tree == tree and item.place and item.place.endswith(f"/{item.path}"):
+            told = item.place[: -len(item.path) - 1]
+    return told
+
+
 def state_of(path: str) -> tuple[str, bool]:
     """Return what is at a path, and whether a file system is mounted there."""
     try:

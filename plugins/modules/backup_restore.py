@@ -244,7 +244,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_ho
     restore_properties,
     scratch_folder,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_plan import plan
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_plan import folder_of, plan
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_repository import Repository, chosen
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import (
     FAILED,
@@ -432,9 +432,11 @@ class Restores:
     def _logins(self, repository: Repository, manifest: Manifest) -> Iterator[Login]:
         """Yield what the configuration in the backup tells of its database."""
         for entry in self._params["logins"].get(manifest.product) or ():
-            tree = getattr(manifest.instance, f"{entry['tree']}_dir")
-            for part in manifest.parts if tree else ():
-                path = os.path.normpath(os.path.join(tree, entry["path"]))
+            tree = folder_of(manifest, entry["tree"])
+            if tree is None:
+                continue
+            path = os.path.normpath(os.path.join(tree, entry["path"]))
+            for part in manifest.parts:
                 if any(below(path, root) for root in part.paths):
                     pieces: list[bytes] = []
                     with contextlib.suppress(ResticError, ParseError):
@@ -617,8 +619,8 @@ def main() -> None:
             tried = Drills(module, changes) if action == "drill_result" else Restores(module, changes)
             result.update(running=tried.program.running, trials={})
             if not module.check_mode and not result["running"]:
-                found = tried.results()
                 tried.program.clean()
+                found = tried.results()
                 result["trials"] = {
                     key: {"outcome": each.outcome, "text": each.to_json()} for key, each in found.items()
                 }

@@ -82,7 +82,8 @@ class Story:
 
     @staticmethod
     def repository() -> dict[str, Any]:
-        url = f"rest:https://backup:take-and-keep@{REPOSITORY}:8000/a/"
+        # Each has one of its own: two that make the same one at the same moment spoil it.
+        url = f"rest:https://backup:take-and-keep@{REPOSITORY}:8000/{{{{ inventory_hostname }}}}/"
         told = {"url": url, "password": PASSWORD, "environment": {"SSL_CERT_FILE": CERTIFICATE}}
         return {"atlassian_dc_backup_repository": told, "atlassian_dc_backup_prune": False}
 
@@ -90,7 +91,7 @@ class Story:
         """Return the manifest of a product's backup as it is in the repository."""
         text = self.lab.sh(
             REPOSITORY,
-            f"export RESTIC_PASSWORD={PASSWORD} RESTIC_REPOSITORY=/srv/repository/a;"
+            f"export RESTIC_PASSWORD={PASSWORD} RESTIC_REPOSITORY=/srv/repository/{name};"
             f" restic -q dump --tag instance={name}-{name},part=manifest latest /manifest.json",
         )
         return dict(json.loads(text))
@@ -98,7 +99,9 @@ class Story:
     def hashes(self, name: str, begun: str) -> dict[str, str]:
         """Return hashes of what lies in a home, by path."""
         lines = self.lab.sh(name, f"cd {HOMES}/{name}; {HASHES.format(begun)}").splitlines()
-        return {f"{HOMES}/{name}/{line[66:].removeprefix('./')}": line[:64] for line in lines}
+        found = {f"{HOMES}/{name}/{line[66:].removeprefix('./')}": line[:64] for line in lines}
+        # What a product that runs has locked is in a backup, and gone once it is stopped.
+        return {path: digest for path, digest in found.items() if not path.endswith("lock")}
 
     def started(self, name: str) -> str:
         """Start a product; return what its status page says then."""
@@ -130,7 +133,13 @@ def kept(story: Story, name: str) -> dict[str, str]:
 
 def test_every_product_was_backed_up(story: Story) -> None:
     assert story.backup.code == 0, story.backup.output
-    assert {name: story.backup.statuses(name)["DC-BKP-03"] for name in PRODUCTS} == dict.fromkeys(PRODUCTS, "pass")
+    found = {
+        name: entry["status"]
+        for name in PRODUCTS
+        for entry in story.backup.entries(name)
+        if (entry["id"], entry["instance"]) == ("DC-BKP-03", name)
+    }
+    assert found == dict.fromkeys(PRODUCTS, "pass")
 
 
 @pytest.mark.parametrize("name", PRODUCTS)

@@ -20,6 +20,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_pl
     EMPTY,
     THERE,
     Item,
+    folder_of,
     plan,
     state_of,
     unsafe_parent,
@@ -177,3 +178,12 @@ def test_only_folders_of_root_are_trusted(monkeypatch: pytest.MonkeyPatch, owner
 
     monkeypatch.setattr(os, "lstat", lstat)
     assert unsafe_parent("/srv/data/deep/home") == ("" if safe else "/srv")
+
+
+def test_a_shared_home_in_the_home_is_told_by_what_is_needed_of_it() -> None:
+    needed = manifest().needed[0]
+    shared = dataclasses.replace(needed, tree="shared_home", path="keys/k", place="/var/crowd/shared/keys/k")
+    of = dataclasses.replace(manifest(), needed=(needed, shared))
+    assert folder_of(of, "shared_home") == "/var/crowd/shared"
+    assert folder_of(of, "home") == manifest().instance.home_dir
+    assert folder_of(manifest(), "shared_home") is None
