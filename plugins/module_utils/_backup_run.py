@@ -120,7 +120,10 @@ def nanoseconds(text: Any) -> int | None:
     found = _MTIME.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         return None
-    seconds = calendar.timegm(time.strptime(found[1], "%Y-%m-%dT%H:%M:%S"))
+    try:
+        seconds = calendar.timegm(time.strptime(found[1], "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return None
     if found[3] != "Z":
         hours, minutes = found[3][1:].split(":")
         seconds -= (-1 if found[3][0] == "-" else 1) * (int(hours) * 3600 + int(minutes) * 60)
@@ -390,8 +393,9 @@ class Backup:
         text = bytearray()
         self.restic.dump(newest.parts[MANIFEST][0], f"/{MANIFEST_FILE}", text.extend)
         manifest = parse_manifest(bytes(text))
-        finished = float(calendar.timegm(time.strptime(manifest.finished, "%Y-%m-%dT%H:%M:%SZ")))
-        return success_of(manifest, finished, finished - time_of(manifest.backup))
+        # A manifest may hold a time that no calendar has; when it was begun is known better then.
+        finished = (nanoseconds(manifest.finished) or time_of(newest.name) * 10**9) / 10**9
+        return success_of(manifest, finished, finished - time_of(newest.name))
 
     # ---- making it ---------------------------------------------------------------------------
 
