@@ -21,6 +21,8 @@ import re
 from typing import NamedTuple
 
 _URL = re.compile(r"jdbc:([a-z0-9]+):(.*)", re.IGNORECASE | re.DOTALL)
+_NAME = re.compile(r"[A-Za-z0-9_$.-]+")
+"""Nothing in it can be taken for more than a name: psql takes words with ``=`` for further settings."""
 _EMBEDDED = ("h2", "hsqldb", "derby")
 _VERIFIED = ("verify-full", "verify_identity")
 _SUPERUSERS = {
@@ -40,12 +42,16 @@ class Database(NamedTuple):
         kind: the first word of the address after ``jdbc:``, such as ``postgresql``; "" where it is no such address.
         hosts: the servers; empty where the address does not tell them.
         parameters: what the address asks for, names in lower case.
+        port: of the first server; None where the address does not tell it.
+        name: of the database; "" where the address does not tell it, or as something else than a plain name.
 
     """
 
     kind: str
     hosts: tuple[str, ...]
     parameters: dict[str, str]
+    port: int | None = None
+    name: str = ""
 
     @property
     def local(self) -> bool:
@@ -97,11 +103,19 @@ def parse_jdbc(url: str) -> Database:
         # Which of two counts is up to the driver.
         parameters[name] = value if parameters.get(name, value) == value else "given twice"
     hosts: list[str] = []
+    ports: list[str] = []
+    name = ""
     if place.startswith("//"):
-        for server in place[2:].partition("/")[0].rpartition("@")[2].split(","):
-            bracket = re.fullmatch(r"\[([^\]]*)\](?::\d*)?", server)
-            hosts.append(bracket[1] if bracket else server.partition(":")[0].partition("\\")[0])
-    return Database(kind, tuple(hosts), parameters)
+        servers, _slash, path = place[2:].partition("/")
+        name = path if _NAME.fullmatch(path) else ""
+        for server in servers.rpartition("@")[2].split(","):
+            bracket = re.fullmatch(r"\[([^\]]*)\](?::(\d*))?", server)
+            host, _colon, port = (bracket[1], "", bracket[2]) if bracket else server.partition(":")
+            hosts.append(host.partition("\\")[0])
+            ports.append(port or "")
+    # More digits than any port has would only take time.
+    port = int(ports[0]) if ports and ports[0].isascii() and ports[0].isdigit() and len(ports[0]) <= 5 else None
+    return Database(kind, tuple(hosts), parameters, port, name)
 
 
 def is_local(host: str) -> bool:

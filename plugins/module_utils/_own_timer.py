@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible.module_utils.common.text.converters import to_bytes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes, mode_text
@@ -32,13 +32,15 @@ class OwnFile:
         text: its content.
         mode: permission bits.
         validate: called with the path of the new file before it replaces the old; returns what is wrong, or None.
+        secret: whether its content is kept out of the diff.
 
     """
 
     path: str
-    text: str
+    text: str = field(repr=False)
     mode: int = 0o644
     validate: Callable[[str], str | None] | None = None
+    secret: bool = False
 
 
 class OwnTimer:
@@ -52,6 +54,8 @@ class OwnTimer:
         changes: through which to change things.
         run_command: to ask systemd.
         root: folder that stands for ``/``; anything but ``/`` only in tests.
+        judge_runs: whether a run that failed is a difference, for which the service is started once more. Otherwise
+            somebody else judges how runs end.
 
     """
 
@@ -64,7 +68,9 @@ class OwnTimer:
         changes: Changes,
         run_command: RunCommand,
         root: str = "/",
+        judge_runs: bool = True,
     ) -> None:
+        self._judge_runs = judge_runs
         self.service, self.timer = f"{name}.service", f"{name}.timer"
         self.units = (OwnFile(f"{SYSTEMD}/{self.service}", service), OwnFile(f"{SYSTEMD}/{self.timer}", timer))
         self.files = files
@@ -112,10 +118,14 @@ class OwnTimer:
             found.append(evidence(self.timer, "active, enabled", state))
         if self._stale(shown):
             found.append(evidence("units in systemd", "as in their files", "older"))
-        result = shown.get(self.service, {}).get("Result") or "success"
+        result = self._result(shown)
         if result != "success":
             found.append(evidence(f"last run of {self.service}", "success", result))
         return found
+
+    def _result(self, shown: dict[str, dict[str, str]]) -> str:
+        """Return how the last run ended, as far as that is of interest."""
+        return (self._judge_runs and shown.get(self.service, {}).get("Result")) or "success"
 
     @staticmethod
     def _stale(shown: dict[str, dict[str, str]]) -> bool:
@@ -130,10 +140,13 @@ class OwnTimer:
         """
         shown = self._shown()
         changed = [unit for unit in self.units if self._differs(unit)]
+        for file in self.files:
+            self._write(file)
         if changed and not self.changes.check_mode:
+            # What a unit starts has to be there.
             self._verify()
-        for file in (*self.files, *self.units):
-            self.changes.write_file(self._real(file.path), file.text, file.mode, self.owner, file.validate)
+        for file in self.units:
+            self._write(file)
         if changed or self._stale(shown):
             self.changes.reload_units()
         timer = shown.get(self.timer, {})
@@ -142,13 +155,16 @@ class OwnTimer:
         state = timer.get("ActiveState") or "inactive"
         if state != "active" or changed:
             self.changes.systemctl("restart", self.timer, "state", state, "active, as in the file")
-        result = shown.get(self.service, {}).get("Result") or "success"
+        result = self._result(shown)
         if result != "success":
             # What it ended with is told until it has begun again, which takes a moment.
             self.changes.systemctl("reset-failed", self.service, "last run", "failed", "forgotten")
         if result != "success" or not timer.get("UnitFileState"):
             before = "failed" if result != "success" else "never"
             self.changes.systemctl("start", self.service, "last run", before, "begun", options=("--no-block",))
+
+    def _write(self, file: OwnFile) -> None:
+        self.changes.write_file(self._real(file.path), file.text, file.mode, self.owner, file.validate, file.secret)
 
     def _verify(self) -> None:
         """See that systemd understands the units.

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._jdbc import parse_jdbc
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._settings_values import UnknownValueError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand
 
@@ -23,10 +24,7 @@ MAX_ANSWER = 4 * 1024 * 1024
 
 VARIABLE = "atlassian_dc_product_settings_databases"
 
-_POSTGRESQL = re.compile(
-    r"jdbc:postgresql://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>\d{1,5}))?/(?P<name>[A-Za-z0-9_$.-]+)(?:\?.*)?"
-)
-"""Nothing in it can be taken for more than a name: psql takes words with ``=`` for further settings."""
+_HOST = re.compile(r"[0-9A-Fa-f:.]+|[A-Za-z0-9_.-]+")
 
 
 class Database:
@@ -43,8 +41,9 @@ class Database:
     """
 
     def __init__(self, address: str, account: Mapping[str, Any], run_command: RunCommand) -> None:
-        found = _POSTGRESQL.fullmatch(address)
-        if found is None:
+        found = parse_jdbc(address)
+        known = found.kind == "postgresql" and len(found.hosts) == 1 and found.name
+        if not known or not _HOST.fullmatch(found.hosts[0]):
             raise UnknownValueError("its database is none of PostgreSQL, or its address has a form that is not known")
         self._run_command = run_command
         # For names that take for ever to be resolved.
@@ -58,8 +57,8 @@ class Database:
             "--tuples-only",
             "--no-align",
         ]
-        self._command += ["--host", found["host"].strip("[]"), "--port", found["port"] or "5432"]
-        self._command += ["--username", str(account.get("username")), "--dbname", found["name"]]
+        self._command += ["--host", found.hosts[0], "--port", str(found.port or 5432)]
+        self._command += ["--username", str(account.get("username")), "--dbname", found.name]
         self._environment = {
             "LC_ALL": "C.UTF-8",
             # Not an argument, which everybody on the host could read.

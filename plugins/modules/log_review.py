@@ -77,7 +77,6 @@ logs:
   sample: [/var/atlassian/application-data/jira/log/audit/*.audit.log]
 """
 
-import importlib.util
 import json
 import os
 import sys
@@ -92,6 +91,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings i
     Findings,
     evidence,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._own_program import library
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._own_timer import OwnFile, OwnTimer
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand
@@ -105,7 +105,6 @@ STATE = f"/var/lib/{UNIT}"
 LIBRARY = "/usr/local/lib/atlassian-dc-log-shipping-review"
 """Where the code lies that looks at the logs."""
 
-PACKAGE = _review.__name__.rpartition(".")[0]
 PARTS = ("_review", "_product_logs", "_audit_coverage", "_discovery_parse", "_properties")
 """Files of this collection that it consists of."""
 
@@ -139,7 +138,7 @@ class LogReview:
         config = {"failures": params["failures"], "proxies": params["proxies"], "instances": self.instances}
         files = (
             OwnFile(CONFIG, json.dumps(config, indent=1, sort_keys=True) + "\n", 0o600),
-            *(OwnFile(f"{LIBRARY}/{path_of(part)}", source_of(part)) for part in PARTS),
+            *library(LIBRARY, PARTS),
             OwnFile(f"{LIBRARY}/review.py", launcher()),
         )
         self.timer = OwnTimer(
@@ -184,31 +183,11 @@ class LogReview:
         return {"name": instance["name"], "logs": logs, "unusual": known.get("unusual") or []}
 
 
-def path_of(part: str) -> str:
-    """Return where a file of the collection lies below the library."""
-    return f"{PACKAGE}.{part}".replace(".", "/") + ".py"
-
-
-def source_of(part: str) -> str:
-    """Return the source of a file of the collection, wherever this module was started from.
-
-    Raises:
-        ChangeError: it has none.
-
-    """
-    spec = importlib.util.find_spec(f"{PACKAGE}.{part}")
-    source = spec.loader.get_source(spec.name) if spec and spec.loader and hasattr(spec.loader, "get_source") else None
-    if not source:
-        raise ChangeError(f"the source of {part} was not sent to this host")
-    # Which of the two depends on what has loaded it.
-    return source.decode() if isinstance(source, bytes) else str(source)
-
-
 def launcher() -> str:
     """Return the program that the unit starts."""
     return (
         f"{HEADER}import sys\n\nsys.path.insert(0, {LIBRARY!r})\n\n"
-        f"from {PACKAGE}._review import main  # noqa: E402\n\n"
+        f"from {_review.__name__} import main  # noqa: E402\n\n"
         f'raise SystemExit(main({CONFIG!r}, "{STATE}/state.json"))\n'
     )
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures the tree walk, an audit, filters, large products, shipping and checks of files; writes docs/performance.md.
+"""Measures walks, audits, filters, large products, shipping, checks of files and backups; writes docs/performance.md.
 
 Nothing here passes or fails on time: machines differ. What is compared runs in turn in the same minutes on one machine.
 """
@@ -330,6 +330,36 @@ def judge_products(rounds: int) -> list[str]:
     ]
 
 
+ATTACHMENTS = "/var/atlassian/application-data/jira/data/attachments/bench"
+LARGE_HOME = """
+python3 -c '
+import os
+for number in range(100_000):
+    folder = f"FOLDER/{number // 500}"
+    if not number % 500:
+        os.makedirs(folder)
+    with open(f"{folder}/{number}", "wb") as stream:
+        stream.write(os.urandom(52_000))
+'
+runuser -u postgres -- psql -q -d jiradb -c "set role jiradbuser" -c "create table bench as
+  select n, md5(n::text) || repeat(md5((n * 7)::text), 9) as text from generate_series(1, 3000000) as n"
+""".replace("FOLDER", ATTACHMENTS)
+ONE_ROW = "runuser -u postgres -- psql -q -d jiradb -c \"insert into bench values (0, 'one more')\""
+# Prints how long it took, and the most memory that was seen.
+TIME_BACKUP = """
+begun=$(date +%s.%N) peak=0
+systemctl start --no-block {unit}
+sleep 0.5
+while [ "$(systemctl show -P ActiveState {unit})" = activating ]; do
+  now=$(systemctl show -P MemoryCurrent {unit})
+  case $now in *[!0-9]*) ;; *) [ "$now" -le $peak ] || peak=$now ;; esac
+  sleep 0.2
+done
+[ "$(systemctl show -P Result {unit})" = success ]
+echo "$(date +%s.%N) $begun $peak" | awk '{{print $1 - $2, $3}}'
+"""
+
+
 def ship(lines: int, rounds: int) -> list[str]:
     """Return what shipping costs, and how many lines come through each disturbance."""
     host, sink = "jira1", "logs"
@@ -407,6 +437,46 @@ def check_integrity(rounds: int) -> list[str]:
     ]
 
 
+def back_up(rounds: int) -> list[str]:
+    """Time the first backup of a large home and database, and those after it, in which little has changed."""
+    host, server, unit = "jira1", "repository1", "atlassian-dc-backup@jira"
+    with tempfile.TemporaryDirectory(prefix="atlassian-dc-bench-") as scratch:
+        lab = Lab("bench-backup", Path(scratch))
+        try:
+            lab.up([f"{host}=jira_database:bookworm", f"{server}=repository:bookworm"])
+            certificate = lab.sh(server, "cat /etc/repository/certificate.pem")
+            lab.sh(host, f"cat > /etc/ssl/backup.pem <<'END'\n{certificate}END\n")
+            settings: dict[str, Any] = {
+                "atlassian_dc_backup_repository": {
+                    "url": f"rest:https://backup:take-and-keep@{lab.group.hosts()[server].address}:8000/jira",
+                    "password": "bench",
+                    "environment": {"RESTIC_CACERT": "/etc/ssl/backup.pem"},
+                },
+                "atlassian_dc_backup_prune": False,
+            }
+            # The first backup, of nearly nothing, makes the repository.
+            outcome = lab.play("harden", "--tags", "backup", "--limit", host, **settings)
+            if outcome.statuses(host)["DC-BKP-03"] != "pass":
+                raise HostsError(f"There is no backup: {outcome.reason(host, 'DC-BKP-03')}")
+            with step("a home of 100,000 files and 5 GB, a database of 1 GB"):
+                lab.sh(host, LARGE_HOME)
+            taken, peak = [], 0
+            for number in range(rounds + 1):
+                with step("the first backup of them" if not number else f"backup {number} of {rounds} after it"):
+                    lab.sh(host, f"echo {number} > {ATTACHMENTS}/{number}.txt; {ONE_ROW}")
+                    seconds_taken, memory = lab.sh(host, TIME_BACKUP.format(unit=unit)).split()
+                    taken.append(float(seconds_taken))
+                    peak = max(peak, int(memory))
+        finally:
+            lab.down()
+    first, later = taken[0], statistics.median(taken[1:])
+    return [
+        "A backup of a home of 100,000 files and 5 GB with a database of 1 GB, to a repository on the same machine: the"
+        f" first took {first:.0f} s, the next ones, with a new file and row each, **{100 * later / first:.0f} %** of"
+        f" that (median of {rounds}); all programs of a backup together had {peak / 1024**2:.0f} MiB at most."
+    ]
+
+
 def machine() -> str:
     """Say on what kind of machine this is, without naming it."""
     cores = len(os.sched_getaffinity(0))
@@ -429,7 +499,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: %(default)s)")
     parser.add_argument(
         "--part",
-        choices=["tree", "audit", "filters", "products", "shipping", "integrity"],
+        choices=["tree", "audit", "filters", "products", "shipping", "integrity", "backup"],
         help="only print one part, write nothing",
     )
     arguments = parser.parse_args(argv)
@@ -444,6 +514,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "filters": lambda: judge_filters(arguments.lines),
             "products": lambda: judge_products(arguments.rounds),
             "shipping": lambda: ship(arguments.shipped, arguments.rounds),
+            "backup": lambda: back_up(arguments.rounds),
         }
         for name, part in parts.items():
             if arguments.part in (None, name):

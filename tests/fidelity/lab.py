@@ -29,7 +29,7 @@ COLLECTION = "atlassian_dc.hardening"
 DISTRIBUTIONS: tuple[str, ...] = tuple(tomllib.loads(RECIPES.read_text(encoding="utf-8"))["distributions"])
 UNSAID = {
     control.id
-    for role in ("firewall", "fail2ban", "log_shipping", "product_settings")
+    for role in ("firewall", "fail2ban", "log_shipping", "product_settings", "backup")
     for control in load_catalogue().controls_of_role(role)
 }
 """Controls that fail and for which nothing is changed, until somebody has said who is to get in, and never banned, and

@@ -100,6 +100,8 @@ class Group:
         self.ssh_config = self.dir / "ssh_config"
         self.baselines = self.dir / "baselines"
         """Where the collection keeps what it knows of the files of its hosts."""
+        self.drills = self.dir / "drills"
+        """Where it keeps the results of restores that were tried."""
         # Where its hosts see one and the same folder, as nodes of a cluster do; empty: nowhere.
         self.shared_path = ""
         # Sockets of kept SSH connections: under /run, as their path must be short.
@@ -354,6 +356,7 @@ class Group:
             "    ansible_python_interpreter: /usr/bin/python3\n"
             "    ansible_ssh_pipelining: true\n"
             f"    atlassian_dc_file_integrity_copies: {self.baselines}\n"
+            f"    atlassian_dc_backup_copies: {self.drills}\n"
             "    ansible_ssh_args: >-\n"
             f"      -F {self.ssh_config}\n"
             "      -o ControlMaster=auto -o ControlPersist=60s\n"

@@ -131,7 +131,11 @@ class TestRole:
         "log_collector", "backup_repository", "allow_restart", "skip_controls", "waivers_file", "attestations_file",
         "report_dir", "fail_on",
     )  # fmt: skip
-    LATER = ("rollback_run", "allow_unsupported_platform")
+    LATER = (
+        "rollback_run", "allow_unsupported_platform", "drill_host", "drill_instance", "drill_backup", "drill_read_data",
+        "drill_folder", "drill_wait", "restore_host", "restore_instance", "restore_backup", "restore_parts",
+        "restore_overwrite", "restore_database", "restore_start", "restore_wait",
+    )  # fmt: skip
 
     def spec(self) -> dict[str, Any]:
         data = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))

@@ -223,9 +223,9 @@ class TestWhatIsNotJudged:
         assert not ledger.report(TODAY)["complete"]
 
     def test_missing_role_is_named(self, ledger: Ledger) -> None:
-        entry = entries(ledger)["DC-BKP-03", "jira"]
+        entry = entries(ledger)["DC-UPD-01", "jira"]
         assert entry["status"] == "not_checked"
-        assert "role backup does not exist" in entry["reason"]
+        assert "role updates does not exist" in entry["reason"]
 
     def test_a_control_left_out_says_so(self, ledger: Ledger) -> None:
         ledger.host("jira1").skip_controls = frozenset({"DC-DIR-01"})

@@ -23,7 +23,8 @@ MADE = {"FILES.json", "MANIFEST.json"}
 LEFTOVERS = (
     ".ansible/x", ".collections/x", ".demo/x", ".git/config", ".hosts/state.json", ".hypothesis/x",
     ".mypy_cache/x", ".pytest_cache/x", ".ruff_cache/x", ".test-results/x.xml", ".venv/bin/python", ".venvs/2.18/x",
-    "atlassian-dc-baselines/x.db.gz", "atlassian-dc-report/report.json", "atlassian_dc-hardening-0.0.1.tar.gz",
+    "atlassian-dc-backups/x.drill.json", "atlassian-dc-baselines/x.db.gz", "atlassian-dc-report/report.json",
+    "atlassian_dc-hardening-0.0.1.tar.gz",
     "changelogs/.plugin-cache.yaml", "plugins/modules/__pycache__/gate.cpython-311.pyc", "tests/output/x",
 )  # fmt: skip
 

@@ -1,0 +1,407 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A repository of restic: what is put into it and read back, and what its complaints mean.
+
+Password and access keys reach restic in its environment, never as arguments. What restic writes is read as it comes, in
+lines of JSON that may be anything. Versions from 0.14 on are understood: the words of their errors are matched where
+their exit codes do not tell (codes 10 to 12 came with 0.17,
+https://restic.readthedocs.io/en/stable/075_scripting.html#exit-codes).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+CHUNK = 1024 * 1024
+MAX_COMPLAINT = 400
+MAX_FAILED = 1000
+"""Most paths that could not be read of which the names are kept."""
+INCOMPLETE = 3
+"""Code with which restic ends where it has made a snapshot without all files."""
+NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
+LOCK_WAIT = "10m"
+
+_MEANINGS = (
+    (r"wrong password|no key found", "the password of the repository is wrong"),
+    (r"already locked", "somebody else has locked the repository"),
+    (r"No space left on device|disk quota exceeded|insufficient storage|507 ", "the disk is full"),
+    (r"ciphertext verification failed|does not match id|invalid data returned|is damaged|unexpected EOF", "damaged"),
+    (r"blob not found|not found in repository|pack .* not found|id not found|tree .* not found", "data is missing"),
+    (r"x509|certificate", "the certificate of the server is not accepted"),
+    (
+        r"connection refused|no such host|i/o timeout|network is unreachable|no route to host|connection reset"
+        r"|Could not resolve hostname|Connection timed out|connection closed|temporary failure in name resolution",
+        "it cannot be reached",
+    ),
+    (r"unable to create lock", "nothing can be written to the repository"),
+    (r"401 |403 |permission denied|Access Denied|not authorized|authentication", "access is denied"),
+)
+_USELESS = re.compile(r"Is there a repository|(rest|s3|rclone|sftp):|(runtime|main|github\.com)[./]|\s+/.*\.(go|s):\d+")
+_ABSENT = re.compile(
+    r"repository does not exist|unable to open config file:.*(no such file|does not exist|not found|404)", re.IGNORECASE
+)
+
+
+class ResticError(Exception):
+    """Something that restic refused or could not do; says what in plain words."""
+
+
+class NoRepositoryError(ResticError):
+    """There is no repository at this address."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A snapshot that was made.
+
+    Attributes:
+        snapshot: its number as restic tells it, which may be cut short.
+        files: how many it holds.
+        bytes: their size.
+        failed: what could not be read, with the reason; the snapshot lacks it.
+
+    """
+
+    snapshot: str
+    files: int
+    bytes: int
+    failed: tuple[tuple[str, str], ...] = ()
+
+
+def literal(path: str) -> str:
+    """Return a path as a pattern of restic that matches nothing else."""
+    return re.sub(r"([\\*?\[\]])", r"\\\1", path)
+
+
+def complaint_of(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return what restic complains of, in one line without secrets.
+
+    Args:
+        text: what it has written to its standard error.
+        secrets: words that must not be shown.
+
+    """
+    lines = []
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError, RecursionError):
+            told = json.loads(line)
+            if isinstance(told, dict):
+                line = str(told.get("message") or _error_words(told.get("error")))
+        # Where it is to be found is known, and may hold a password; where in its code it happened is of no use.
+        if line.strip() and not _USELESS.match(line):
+            lines.append(line.strip())
+    told_once = "; ".join(dict.fromkeys(lines[-3:]))
+    for secret in secrets:
+        if secret:
+            told_once = told_once.replace(secret, "***")
+    told_once = re.sub(r"//[^/@\s]+@", "//***@", told_once)
+    meaning = next((words for pattern, words in _MEANINGS if re.search(pattern, text, re.IGNORECASE)), "")
+    shown = told_once if len(told_once) <= MAX_COMPLAINT else f"{told_once[:MAX_COMPLAINT]}…"
+    return f"{meaning} ({shown})" if meaning else shown or "restic says nothing"
+
+
+def _error_words(error: Any) -> str:
+    """Return what an error in a line of JSON says; older versions give the error of the system in its parts."""
+    if not isinstance(error, dict):
+        return str(error or "")
+    number = error.get("Err")
+    words = os.strerror(number) if isinstance(number, int) and 0 < number < 1000 else str(number or "")
+    return str(error.get("message") or f"{error.get('Op') or 'error'}: {words}")
+
+
+class Restic:
+    """One repository.
+
+    Args:
+        url: its address.
+        password: what it is encrypted with.
+        environment: what reaching it takes besides.
+        cache: folder for what restic keeps of it.
+        program: restic, as a command.
+
+    """
+
+    def __init__(
+        self,
+        url: str,
+        password: str,
+        environment: Mapping[str, str],
+        cache: str,
+        program: Sequence[str] = ("restic",),
+    ) -> None:
+        # Versions before 0.17 do not look for it in their environment.
+        authorities = environment.get("RESTIC_CACERT")
+        self._program = [*program, *(["--cacert", authorities] if authorities else [])]
+        self._secrets = [password, *environment.values()]
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("RESTIC_")},
+            **environment,
+            "RESTIC_REPOSITORY": url,
+            "RESTIC_PASSWORD": password,
+            "RESTIC_CACHE_DIR": cache,
+            "RESTIC_PROGRESS_FPS": "0.0001",
+            "LC_ALL": "C.UTF-8",
+            # Half of what the unit may use; the rest is for what restic does not count.
+            "GOMEMLIMIT": "512MiB",
+        }
+
+    # ---- running it --------------------------------------------------------------------------
+
+    def _start(self, *arguments: str, stdin: Any = subprocess.DEVNULL, stderr: Any) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                [*self._program, *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=self._environment
+            )
+        except OSError as exc:
+            raise ResticError(f"restic cannot be started: {exc.strerror}") from exc
+
+    def _error(self, what: str, code: int, text: str) -> ResticError:
+        told = complaint_of(text, self._secrets)
+        if code == NO_REPOSITORY or _ABSENT.search(text):
+            return NoRepositoryError("there is no repository at its address")
+        if code == WRONG_PASSWORD:
+            told = "the password of the repository is wrong"
+        if code < 0:
+            told = f"ended by signal {-code}"
+        return ResticError(f"{what}: {told}")
+
+    def _lines(self, what: str, *arguments: str, accept: tuple[int, ...] = (0,)) -> Iterator[bytes]:
+        """Yield the lines that restic writes; raise ResticError after the last one where it has failed."""
+        with tempfile.TemporaryFile() as errors:
+            process = self._start(*arguments, stderr=errors)
+            try:
+                stream: Any = process.stdout
+                yield from stream
+                code = process.wait()
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+                if process.stdout:
+                    process.stdout.close()
+            if code not in accept:
+                raise self._error(what, code, _tail(errors))
+
+    def _objects(self, what: str, *arguments: str) -> Iterator[dict[str, Any]]:
+        """Yield the objects that restic writes, one a line or all in a list."""
+        for line in self._lines(what, *arguments):
+            try:
+                told = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            for item in told if isinstance(told, list) else [told]:
+                if isinstance(item, dict):
+                    yield item
+
+    def _do(self, what: str, *arguments: str) -> None:
+        for _line in self._lines(what, *arguments):
+            pass
+
+    # ---- the repository ----------------------------------------------------------------------
+
+    def version(self) -> str:
+        """Return the version of restic, as it tells it."""
+        text = b"".join(self._lines("restic", "version")).decode("utf-8", "replace")
+        return text.split()[1] if len(text.split()) > 1 else ""
+
+    def open(self) -> None:
+        """See that the repository is there and its password is right.
+
+        Raises:
+            NoRepositoryError: it is not there.
+            ResticError: it cannot be opened.
+
+        """
+        self._do("the repository cannot be opened", "cat", "config")
+
+    def create(self) -> None:
+        """Make the repository."""
+        self._do("the repository cannot be made", "init")
+
+    def unlock(self) -> None:
+        """Remove locks in the repository that were left by restic that runs no longer."""
+        self._do("stale locks cannot be removed", "unlock")
+
+    def snapshots(self, *tags: str) -> list[dict[str, Any]]:
+        """Return the snapshots that have all of some tags."""
+        found = self._objects("snapshots cannot be listed", "snapshots", "--json", "--tag", ",".join(tags))
+        return [item for item in found if isinstance(item.get("id"), str) and isinstance(item.get("tags"), list)]
+
+    def files(self, snapshot: str) -> Iterator[dict[str, Any]]:
+        """Yield what a snapshot holds: ``path``, ``type``, ``size``, ``mtime``; reads all its folders."""
+        for item in self._objects(f"snapshot {snapshot[:8]} cannot be listed", "ls", "--json", snapshot):
+            if item.get("struct_type") == "node" or item.get("message_type") == "node":
+                yield item
+
+    def dump(self, snapshot: str, path: str, take: Callable[[bytes], object]) -> None:
+        """Read one file of a snapshot back.
+
+        Args:
+            snapshot: its number.
+            path: of the file.
+            take: is given its content, piece by piece.
+
+        """
+        with tempfile.TemporaryFile() as errors:
+            process = self._start("dump", snapshot, path, stderr=errors)
+            with process:
+                stream: Any = process.stdout
+                while data := stream.read(CHUNK):
+                    take(data)
+            if process.returncode != 0:
+                raise self._error(f"{path} cannot be read back", process.returncode, _tail(errors))
+
+    def forget(self, snapshots: Sequence[str], prune: bool) -> None:
+        """Take snapshots out of the repository.
+
+        Args:
+            snapshots: their numbers.
+            prune: whether what only they hold is removed as well.
+
+        """
+        for start in range(0, len(snapshots), 500):
+            self._do("old backups cannot be removed", "forget", *snapshots[start : start + 500])
+        if prune:
+            self._do("what is not needed any more cannot be removed", "prune")
+
+    # ---- backing up --------------------------------------------------------------------------
+
+    def save(self, host: str, tags: Sequence[str], paths: Sequence[str], exclude: Sequence[str]) -> Saved:
+        """Make a snapshot of files and folders.
+
+        Args:
+            host: by which the next backup finds this one.
+            tags: of the snapshot.
+            paths: what it is made of.
+            exclude: patterns of what is left out.
+
+        Raises:
+            ResticError: none was made. Where only some files could not be read, one was, which tells them.
+
+        """
+        options = [f"--exclude={pattern}" for pattern in exclude]
+        command = ("backup", "--json", "--host", host, *_tagged(tags), *options, "--", *paths)
+        summary: dict[str, Any] = {}
+        failed: list[tuple[str, str]] = []
+        with tempfile.TemporaryFile() as kept:
+            process = self._start(*command, stderr=subprocess.PIPE)
+            reader = threading.Thread(target=_sort_errors, args=(process.stderr, failed, kept), daemon=True)
+            reader.start()
+            with process:
+                stream: Any = process.stdout
+                for line in stream:
+                    _sort_line(line, failed, kept, summary)
+                reader.join()
+            if process.returncode not in (0, INCOMPLETE):
+                raise self._error(f"{paths[0]} cannot be backed up", process.returncode, _tail(kept))
+            if process.returncode == INCOMPLETE and not failed:
+                failed.append((paths[0], complaint_of(_tail(kept), self._secrets)))
+        return _saved(summary, paths[0], failed)
+
+    def save_stream(
+        self, host: str, tags: Sequence[str], name: str, fill: Callable[[Callable[[bytes], object]], object]
+    ) -> Saved:
+        """Make a snapshot of one file that is written while it is made.
+
+        Restic sees the end of its input only after `fill` has returned: what fails in it leaves no snapshot behind.
+
+        Args:
+            host: by which the next backup finds this one.
+            tags: of the snapshot.
+            name: of the file.
+            fill: is given what takes the content.
+
+        Raises:
+            ResticError: none was made.
+            Exception: what `fill` has raised.
+
+        """
+        command = ("backup", "--json", "--host", host, *_tagged(tags), "--stdin", "--stdin-filename", name)
+        summary: dict[str, Any] = {}
+        with tempfile.TemporaryFile() as kept:
+            process = self._start(*command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+            streams: list[Any] = [process.stdout, process.stderr]
+            readers = [threading.Thread(target=_sort_all, args=(item, kept, summary), daemon=True) for item in streams]
+            for reader in readers:
+                reader.start()
+            target: Any = process.stdin
+            whole = False
+            try:
+                with contextlib.suppress(BrokenPipeError):  # it has ended; its code tells
+                    fill(target.write)
+                    target.close()
+                    whole = True
+            except BaseException:
+                # Before its input ends, or it would take what it has for the whole.
+                process.kill()
+                raise
+            finally:
+                code = process.wait()
+                for reader in readers:
+                    reader.join()
+                for item in streams:
+                    item.close()
+                with contextlib.suppress(OSError):
+                    target.close()
+            if code != 0 or not whole:
+                raise self._error(f"{name} cannot be backed up", code, _tail(kept))
+        return _saved(summary, name, [])
+
+
+def _tagged(tags: Sequence[str]) -> list[str]:
+    return [word for tag in tags for word in ("--tag", tag)]
+
+
+def _tail(stream: IO[bytes]) -> str:
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, size - 64 * 1024))
+    return stream.read().decode("utf-8", "replace")
+
+
+def _sort_all(lines: Iterable[bytes], kept: IO[bytes], summary: dict[str, Any]) -> None:
+    for line in lines:
+        _sort_line(line, [], kept, summary)
+
+
+def _sort_errors(lines: Iterable[bytes], failed: list[tuple[str, str]], kept: IO[bytes]) -> None:
+    for line in lines:
+        _sort_line(line, failed, kept, {})
+
+
+def _sort_line(line: bytes, failed: list[tuple[str, str]], kept: IO[bytes], summary: dict[str, Any]) -> None:
+    """Take what matters from a line of ``restic backup --json``: the summary, a path that failed, or other words."""
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        told = None
+    kind = told.get("message_type") if isinstance(told, dict) else None
+    if kind == "status":
+        return
+    if kind == "summary":
+        summary.update(told)
+        return
+    if kind == "error" and isinstance(told.get("item"), str) and told["item"].startswith("/"):
+        if len(failed) < MAX_FAILED:
+            failed.append((told["item"], complaint_of(line.decode("utf-8", "replace"))))
+        return
+    if kept.tell() < CHUNK:
+        kept.write(line)
+
+
+def _saved(summary: Mapping[str, Any], what: str, failed: list[tuple[str, str]]) -> Saved:
+    snapshot = summary.get("snapshot_id")
+    if not isinstance(snapshot, str) or not re.fullmatch("[0-9a-f]{8,64}", snapshot):
+        raise ResticError(f"{what} cannot be backed up: restic has told of no snapshot")
+    numbers = [summary.get(name) for name in ("total_files_processed", "total_bytes_processed")]
+    files, size = (number if isinstance(number, int) and number >= 0 else 0 for number in numbers)
+    return Saved(snapshot, files, size, tuple(failed))

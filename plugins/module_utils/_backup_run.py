@@ -1,0 +1,729 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backs up one instance. It runs on the host by itself, as an account that may read everything and write nothing else.
+
+A backup counts once its manifest is in the repository, which comes last: after every part was saved and read back. So
+whatever ends a run early, what it leaves is no backup, and the next run removes it.
+"""
+
+from __future__ import annotations
+
+import calendar
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_database import (
+    Dump,
+    DumpError,
+    PostgreSQL,
+    dump_of,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_keep import Stored, kept, stored, time_of
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_maintenance import (
+    LockError,
+    Maintenance,
+    utc,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import (
+    CLAIM,
+    DATABASE,
+    MANIFEST,
+    MANIFEST_FILE,
+    TAG,
+    Instance,
+    Manifest,
+    ManifestError,
+    NeededPath,
+    Part,
+    SampleFile,
+    parse_manifest,
+    tags_of,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import (
+    NoRepositoryError,
+    Restic,
+    ResticError,
+    literal,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_state import (
+    DONE,
+    FAILED,
+    NAME,
+    RUNNING,
+    State,
+    StateError,
+    Success,
+    metrics_of,
+    read_state,
+    write_atomically,
+)
+
+CONFIG = "/etc/atlassian-dc/backup"
+"""Where the module writes what is backed up, and the secrets for that."""
+LOCK_FILE = "lock.json"
+"""What takes the lock of the product away, as long as there is one."""
+SAMPLE = 200
+"""Most files of the sample."""
+SAMPLE_BYTES = 1024**3
+"""Most that is read for it."""
+FILE_BYTES = 256 * 1024**2
+"""Longest file that is taken into it."""
+READ_BACK = 3
+"""How many files of it are read back from the repository at once; the drill reads all."""
+READ_BACK_BYTES = 8 * 1024**2
+CHUNK = 1024 * 1024
+PRUNE_SECONDS = 7 * 86400
+MAX_NAMED = 5
+LIST_BYTES = 16 * 1024**2
+"""How much of a dump is handed to pg_restore at most, which has to find its list of contents in it."""
+EMERGENCY, WARNING, INFO = "<3>", "<4>", "<6>"
+_MTIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
+
+
+class BackupError(Exception):
+    """The backup cannot be made; says why."""
+
+
+class StoppedError(BackupError):
+    """Somebody has ended the run."""
+
+
+Say = Callable[[str], None]
+
+
+def say(line: str) -> None:
+    """Write a line to the journal."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def backup_name(now: float) -> str:
+    """Return the name of a backup that is begun at a moment."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+
+
+def nanoseconds(text: Any) -> int | None:
+    """Return a time as restic writes it in nanoseconds since 1970, None where it is none."""
+    found = _MTIME.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        return None
+    try:
+        seconds = calendar.timegm(time.strptime(found[1], "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return None
+    if found[3] != "Z":
+        hours, minutes = found[3][1:].split(":")
+        seconds -= (-1 if found[3][0] == "-" else 1) * (int(hours) * 3600 + int(minutes) * 60)
+    return seconds * 10**9 + int((found[2] or "").ljust(9, "0"))
+
+
+@dataclass(frozen=True)
+class Node:
+    """A file of a snapshot.
+
+    Attributes:
+        part: the part it is in.
+        snapshot: of that part.
+        path: absolute.
+        size: in bytes.
+        time: when it was last changed, in nanoseconds since 1970.
+
+    """
+
+    part: str
+    snapshot: str
+    path: str
+    size: int
+    time: int | None
+
+
+def hash_on_host(node: Node) -> str | None:
+    """Return the hash of a file on the host, None where it is not that of the snapshot any more."""
+    digest = hashlib.sha256()
+    try:
+        handle = os.open(node.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(handle, "rb") as stream:
+            before = os.fstat(handle)
+            while data := stream.read(CHUNK):
+                digest.update(data)
+            after = os.fstat(handle)
+    except OSError:
+        return None
+    same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) == (node.size, node.time)
+    return digest.hexdigest() if same else None
+
+
+def success_of(manifest: Manifest, finished: float, seconds: float) -> Success:
+    """Return what the state of the host keeps of a backup.
+
+    Args:
+        manifest: of the backup.
+        finished: when it was done, in seconds since 1970.
+        seconds: how long it took.
+
+    """
+    needed = tuple(
+        {"tree": item.tree, "path": item.path, "place": item.place, "needed": item.needed, "present": item.present}
+        for item in manifest.needed
+    )
+    files = sum(part.files for part in manifest.parts)
+    return Success(
+        manifest.backup, manifest.kind, manifest.host, finished, seconds, manifest.total_bytes, files, needed
+    )
+
+
+def maintenance_of(config: Mapping[str, Any], secrets: Mapping[str, Any], folder: str) -> Maintenance | None:
+    """Return the lock of the product, None where it needs none."""
+    given = config["maintenance"]
+    if not given:
+        return None
+    name, login = str(config["instance"]["name"]), secrets.get("product") or {}
+    path = os.path.join(folder, LOCK_FILE)
+    return Maintenance(name, given["url"], given["protocol"], login, path, given["drain"])
+
+
+class Backup:
+    """One run.
+
+    Args:
+        config: what is backed up, as the module writes it.
+        secrets: passwords, as the module writes them.
+        folder: where the state of the instance is kept.
+        scratch: folder for what only this account may read; gone after a start of the host.
+        restic: the repository.
+        tell: takes lines for the journal.
+        now: tells the time.
+
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        secrets: Mapping[str, Any],
+        folder: str,
+        scratch: str,
+        restic: Restic,
+        tell: Say = say,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.config = config
+        self.secrets = secrets
+        self.folder = folder
+        self.scratch = scratch
+        self.restic = restic
+        self.tell = tell
+        self.now = now
+        self.begun = now()
+        self.name = backup_name(self.begun)
+        self.warnings: list[str] = []
+        self.maintenance = maintenance_of(config, secrets, folder)
+        self.before = self._read()
+        self.kind = "instance"
+
+    # ---- state -------------------------------------------------------------------------------
+
+    @property
+    def _path(self) -> str:
+        return os.path.join(self.folder, NAME)
+
+    def _read(self) -> State:
+        fresh = State(self.config["key"], self.begun, RUNNING)
+        try:
+            last = read_state(self._path) or fresh
+        except StateError as exc:
+            self._warn(f"{self._path} {exc}; it is written anew")
+            last = fresh
+        # A backup of another repository or instance says nothing of this one.
+        return last if last.key == self.config["key"] else fresh
+
+    def _write(self, state: State) -> None:
+        try:
+            write_atomically(self._path, state.to_json(), 0o600)
+            name = str(self.config["instance"]["name"])
+            metrics = os.path.join(os.path.dirname(self.folder), "metrics")
+            os.makedirs(metrics, exist_ok=True)
+            write_atomically(
+                os.path.join(metrics, f"{os.path.basename(self.folder)}.prom"), metrics_of(name, state), 0o644
+            )
+        except OSError as exc:
+            raise BackupError(f"the result cannot be written to {self.folder}: {exc.strerror}") from exc
+
+    def _warn(self, words: str) -> None:
+        self.warnings.append(words)
+        self.tell(f"{WARNING}{words}")
+
+    # ---- run ---------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Make the backup; return the exit code."""
+        state = replace(self.before, begun=self.begun, result=RUNNING, reason="", warnings=())
+        try:
+            self._write(state)
+            state = self._make(state)
+            state = replace(state, result=DONE, warnings=tuple(self.warnings))
+        except (BackupError, ResticError, DumpError, LockError, ManifestError) as exc:
+            state = replace(state, result=FAILED, reason=str(exc), warnings=tuple(self.warnings))
+        except OSError as exc:
+            reason = f"{exc.filename or self.folder}: {exc.strerror or exc}"
+            state = replace(state, result=FAILED, reason=reason, warnings=tuple(self.warnings))
+        try:
+            self._write(state)
+        except BackupError as exc:
+            self.tell(f"{EMERGENCY}{exc}")
+            state = replace(state, result=FAILED, reason=state.reason or str(exc))
+        if state.result == FAILED:
+            self.tell(f"{EMERGENCY}no backup was made of {self.config['key']}: {state.reason}")
+            return 1
+        return 0
+
+    def _make(self, state: State) -> State:
+        if self.maintenance and self.maintenance.release_left():
+            self._warn("the product was still locked by a run that was cut short, and is let go")
+        self._open()
+        mine = self._is_mine(state)
+        if mine:
+            try:
+                manifest = self._backup("instance", self.config["key"], self.config["parts"])
+            except Exception:
+                self._give_up()
+                raise
+            state = replace(state, whole=self._success(manifest))
+        elif self.config["node"]["parts"]:
+            manifest = self._backup("node", self.config["node"]["key"], self.config["node"]["parts"])
+            state = replace(state, node=self._success(manifest))
+        if not mine:
+            state = replace(state, whole=self._others() or state.whole)
+        return self._tidy(state, self.config["key"] if mine else self.config["node"]["key"])
+
+    def _open(self) -> None:
+        try:
+            self.restic.open()
+        except NoRepositoryError as exc:
+            if self.before.whole or self.before.node:
+                raise BackupError(f"the repository is gone: {exc}, and there was one before") from None
+            if not self.config["create"]:
+                raise BackupError(f"{exc}, and atlassian_dc_backup_create is false") from None
+            self.restic.create()
+            self.tell(f"{INFO}a new repository was made")
+
+    @contextlib.contextmanager
+    def _tolerated(self, what: str) -> Iterator[None]:
+        """Have something fail without the backup failing; it is told."""
+        try:
+            yield
+        except ResticError as exc:
+            self._warn(f"{what}: {exc}")
+
+    def _success(self, manifest: Manifest) -> Success:
+        done = success_of(manifest, self.now(), self.now() - self.begun)
+        self.tell(
+            f"{INFO}backup {manifest.backup} of {manifest.key} is in the repository: {len(manifest.parts)} parts,"
+            f" {done.files} files, {done.bytes} bytes, {done.seconds:.0f} seconds"
+        )
+        return done
+
+    # ---- clusters ----------------------------------------------------------------------------
+
+    def _is_mine(self, state: State) -> bool:
+        """Whether this node makes the backup of the whole cluster in this period.
+
+        The first one whose claim is in the repository does. A claim that is older than a backup may take, without a
+        backup, is of a node that is gone.
+        """
+        if not self.config["clustered"]:
+            return True
+        fresh = self.begun - 0.75 * self.config["period"]
+        newest = max((backup.name for backup in self._stored() if backup.whole), default="")
+        if newest and time_of(newest) > fresh and not (state.whole and state.whole.host == self.config["host"]):
+            return False
+        claimed = self._claims()
+        if not claimed or claimed[0].node != self.config["host"]:
+            if claimed:
+                return False
+            tags = (*tags_of(self.config["key"], self.name, CLAIM), f"node={self.config['host']}")
+            self.restic.save_stream(self.config["key"], tags, "claim", lambda take: take(b"1\n"))
+            # Two that were begun at once see both claims by now, in the same order.
+            claimed = self._claims()
+        return bool(claimed) and claimed[0].node == self.config["host"]
+
+    def _claims(self) -> list[Stored]:
+        """Return who has claimed to make the backup and may still be at it, the first one first."""
+        earliest = self.begun - self.config["time_limit"]
+        found = [item for item in self._stored() if CLAIM in item.parts and not item.whole]
+        return sorted(
+            (item for item in found if time_of(item.name) > earliest), key=lambda item: (item.name, item.node)
+        )
+
+    def _nodes(self) -> tuple[str, ...]:
+        """Return the hosts that have had anything to do with backups of this instance."""
+        hosts = {self.config["host"]}
+        if self.config["clustered"]:
+            hosts |= {item.node for item in self._stored() if item.node}
+        return tuple(sorted(hosts))
+
+    def _give_up(self) -> None:
+        """Take back what this node has claimed, for another one to make the backup."""
+        if self.config["clustered"]:
+            with self._tolerated("the claim of this node stays"):
+                mine = [item for item in self._claims() if item.node == self.config["host"]]
+                self.restic.forget([number for item in mine for number in item.parts[CLAIM]], prune=False)
+
+    def _stored(self, key: str | None = None) -> list[Stored]:
+        key = key or self.config["key"]
+        return stored(self.restic.snapshots(TAG, f"instance={key}"), key)
+
+    def _others(self) -> Success | None:
+        """Return the newest backup of the cluster, whoever has made it."""
+        newest = max((item for item in self._stored() if item.whole), key=lambda item: item.name, default=None)
+        if newest is None:
+            return None
+        text = bytearray()
+        self.restic.dump(newest.parts[MANIFEST][0], f"/{MANIFEST_FILE}", text.extend)
+        manifest = parse_manifest(bytes(text))
+        # A manifest may hold a time that no calendar has; when it was begun is known better then.
+        finished = (nanoseconds(manifest.finished) or time_of(newest.name) * 10**9) / 10**9
+        return success_of(manifest, finished, finished - time_of(newest.name))
+
+    # ---- making it ---------------------------------------------------------------------------
+
+    def _backup(self, kind: str, key: str, parts: list[dict[str, Any]]) -> Manifest:
+        """Save all parts, read them back, and write the manifest."""
+        self.kind = kind
+        started, database = self.begun, self.config["database"] if kind == "instance" else None
+        lock = self.maintenance if kind == "instance" else None
+        dump: Dump | None = None
+        made: list[Part] = []
+        with self._held(lock):
+            if database:
+                dump = dump_of(database, str(self.secrets.get("database") or ""), self.scratch)
+                made.append(self._save_dump(key, dump))
+                if lock:
+                    lock.progress(50)
+            # Files after the database: they are only added, so that no row is without its file.
+            made += [self._save_files(key, part) for part in parts if self._there(part)]
+            if lock:
+                lock.progress(100)
+                lock.done()
+        made = self._read_back(key, made)
+        sample, needed = self._look(made)
+        if dump is not None:
+            self._check_dump(made[0], dump)
+        instance = self.config["instance"]
+        manifest = Manifest(
+            backup=self.name,
+            key=key,
+            kind=kind,
+            product=self.config["product"],
+            version=self.config["version"],
+            instance=Instance(**instance),
+            host=self.config["host"],
+            nodes=self._nodes(),
+            started=utc(started),
+            finished=utc(self.now()),
+            collection=self.config["collection"],
+            parts=tuple(made),
+            database=dump.told() if dump else None,
+            sample=tuple(sample),
+            needed=tuple(needed),
+            lock=lock.times if lock else None,
+        )
+        text = manifest.to_json().encode()
+        parse_manifest(text)
+        tags = (*tags_of(key, self.name, MANIFEST), f"node={self.config['host']}")
+        self.restic.save_stream(key, tags, MANIFEST_FILE, lambda take: take(text))
+        return manifest
+
+    @contextlib.contextmanager
+    def _held(self, lock: Maintenance | None) -> Iterator[None]:
+        if lock is None:
+            yield
+            return
+        lock.hold()
+        try:
+            yield
+        finally:
+            problem = lock.let_go()
+            if problem:
+                self._warn(problem)
+
+    def _tags(self, key: str, part: str) -> tuple[str, ...]:
+        return (*tags_of(key, self.name, part), f"node={self.config['host']}")
+
+    def _save_dump(self, key: str, dump: Dump) -> Part:
+        begun = self.now()
+        saved = self.restic.save_stream(key, self._tags(key, DATABASE), dump.file, dump.run)
+        seconds = max(self.now() - begun, 0.0)
+        return Part(DATABASE, saved.snapshot, (f"/{dump.file}",), dump.bytes, 1, seconds, dump.sha256)
+
+    @staticmethod
+    def _there(part: Mapping[str, Any]) -> list[str]:
+        """Return what a part is made of: files that somebody may have made need not be there, homes have to."""
+        return [str(path) for path in part["paths"] if not part.get("as_far_as_there") or os.path.lexists(path)]
+
+    def _save_files(self, key: str, part: Mapping[str, Any]) -> Part:
+        begun = self.now()
+        paths = self._there(part)
+        exclude = tuple(literal(path) for path in part["exclude"])
+        for path in paths:
+            try:
+                os.lstat(path)
+            except OSError as exc:
+                raise BackupError(f"{path} cannot be backed up: {exc.strerror}") from exc
+        saved = self.restic.save(key, self._tags(key, part["part"]), paths, exclude)
+        # What is gone by now was removed while restic was on its way; anything else is a gap.
+        missing = {path: why for path, why in saved.failed if os.path.lexists(path)}
+        if missing:
+            shown = "; ".join(f"{path}: {why}" for path, why in list(missing.items())[:MAX_NAMED])
+            more = f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
+            raise BackupError(f"not everything could be read: {shown}{more}")
+        if saved.failed:
+            self.tell(f"{INFO}{len(saved.failed)} files were removed while they were backed up")
+        seconds = max(self.now() - begun, 0.0)
+        return Part(part["part"], saved.snapshot, tuple(paths), saved.bytes, saved.files, seconds, None, exclude)
+
+    # ---- reading it back ---------------------------------------------------------------------
+
+    def _read_back(self, key: str, parts: list[Part]) -> list[Part]:
+        """Return the parts with their whole numbers, as the repository has them."""
+        there = [item for item in self._stored(key) if item.name == self.name]
+        whole = []
+        for part in parts:
+            numbers = there[0].parts.get(part.part, []) if there else []
+            found = [number for number in numbers if number.startswith(part.snapshot)]
+            if len(found) != 1:
+                raise BackupError(f"the repository does not have snapshot {part.snapshot} of {part.part}")
+            whole.append(replace(part, snapshot=found[0]))
+        return whole
+
+    def _look(self, parts: list[Part]) -> tuple[list[SampleFile], list[NeededPath]]:
+        """Go through all that was saved: see that it is there, choose the sample, find what a restore needs."""
+        chance = random.Random(self.name)  # noqa: S311 - which files are looked at is no secret
+        chosen: list[Node] = []
+        seen = 0
+        places = {str(item["place"]): item for item in self.config["needed"]}
+        keys = {place: item for place, item in places.items() if item["key"]}
+        found: dict[str, str] = {}
+        hashes: dict[str, dict[str, str]] = {place: {} for place in keys}
+        for part in parts:
+            left = set(part.paths)
+            for item in self.restic.files(part.snapshot):
+                path, size = item.get("path"), item.get("size", 0)
+                if not isinstance(path, str) or not isinstance(size, int):
+                    continue
+                left.discard(path)
+                if path in places:
+                    found[path] = part.part
+                if item.get("type") != "file":
+                    continue
+                node = Node(part.part, part.snapshot, path, size, nanoseconds(item.get("mtime")))
+                if part.part == DATABASE:
+                    if size != part.bytes:
+                        raise BackupError(f"the dump has {part.bytes} bytes, but the repository has {size} of it")
+                    continue
+                for place in keys:
+                    if path == place or path.startswith(f"{place}/"):
+                        hashes[place][path] = hash_on_host(node) or self._stored_hash(node)
+                if 0 < size <= FILE_BYTES:
+                    seen += 1
+                    if len(chosen) < SAMPLE:
+                        chosen.append(node)
+                    elif (place_in := chance.randrange(seen)) < SAMPLE:
+                        chosen[place_in] = node
+            if left:
+                raise BackupError(f"{part.part}: {sorted(left)[0]} is not in the repository")
+        needed = [
+            NeededPath(
+                tree=item["tree"],
+                path=item["path"],
+                needed=item["needed"],
+                part=found.get(place),
+                place=place if place in found else None,
+                present=place in found,
+                sha256=hashes.get(place, {}),
+            )
+            for place, item in places.items()
+        ]
+        return self._sample(chosen), needed
+
+    def _sample(self, chosen: list[Node]) -> list[SampleFile]:
+        """Return the sample with its hashes; some of it is read back from the repository."""
+        sample: list[SampleFile] = []
+        total, read_back = 0, 0
+        for node in sorted(chosen, key=lambda node: node.path):
+            total += node.size
+            if total > SAMPLE_BYTES:
+                break
+            digest = hash_on_host(node)
+            changed = digest is None
+            if digest is None or (read_back < READ_BACK and node.size <= READ_BACK_BYTES):
+                if read_back >= 2 * READ_BACK:
+                    continue
+                read_back += 1
+                stored_digest = self._stored_hash(node)
+                if digest is not None and digest != stored_digest:
+                    raise BackupError(f"{node.path} comes back from the repository with another content")
+                digest = stored_digest
+            sample.append(SampleFile(node.part, node.path, node.size, digest, changed))
+        return sample
+
+    def _stored_hash(self, node: Node) -> str:
+        digest = hashlib.sha256()
+        self.restic.dump(node.snapshot, node.path, digest.update)
+        return digest.hexdigest()
+
+    def _check_dump(self, part: Part, dump: Dump) -> None:
+        """See that the database's own tool takes the dump as it lies in the repository."""
+        if not isinstance(dump, PostgreSQL):
+            return
+        with subprocess.Popen(
+            ["pg_restore", "--list"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as process:
+            target: Any = process.stdin
+            given = 0
+
+            def give(data: bytes) -> None:
+                nonlocal given
+                given += len(data)
+                target.write(data)
+                if given > LIST_BYTES:
+                    raise _EnoughError
+
+            with contextlib.suppress(BrokenPipeError, _EnoughError):  # it needs no more than the beginning
+                self.restic.dump(part.snapshot, part.paths[0], give)
+            _out, told = process.communicate()
+        if process.returncode != 0:
+            words = told.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason told"]
+            raise BackupError(f"pg_restore does not take the dump in the repository: {words[0]}")
+
+    # ---- afterwards --------------------------------------------------------------------------
+
+    def _tidy(self, state: State, key: str) -> State:
+        """Remove what is too old, and what runs have left that were cut short."""
+        if not self.config["forget"]:
+            return state
+        with self._tolerated("old backups were not removed"):
+            backups = self._stored(key)
+            keep = kept([backup.name for backup in backups if backup.whole], self.config["keep"])
+            gone = [number for backup in backups if self._is_gone(backup, keep) for number in backup.snapshots]
+            prune = bool(gone) and self.begun - state.pruned > PRUNE_SECONDS
+            if gone:
+                # What restic has left that was cut short would keep it from that.
+                self.restic.unlock()
+                self.restic.forget(gone, prune)
+                self.tell(f"{INFO}{len(gone)} snapshots of old backups were removed")
+            if prune:
+                return replace(state, pruned=self.now())
+        return state
+
+    def _is_gone(self, backup: Stored, keep: set[str]) -> bool:
+        if backup.whole:
+            return backup.name not in keep
+        # Another node may be about to finish it.
+        mine = backup.node in ("", self.config["host"]) and backup.name < self.name
+        return mine or time_of(backup.name) < self.begun - self.config["time_limit"]
+
+
+class _EnoughError(Exception):
+    """No more of a dump is needed."""
+
+
+# ---- the program -----------------------------------------------------------------------------------------------------
+
+
+def _load(path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            told = json.load(stream)
+    except (OSError, ValueError) as exc:
+        raise BackupError(f"{path} cannot be read: {exc}") from exc
+    if not isinstance(told, dict):
+        raise BackupError(f"{path} is no configuration")
+    return told
+
+
+def _stop(number: int, _frame: object) -> None:
+    # Once: what is cleaned up meanwhile is not to be cut short by the second.
+    signal.signal(number, signal.SIG_IGN)
+    raise StoppedError(f"the run was ended by {signal.Signals(number).name}")
+
+
+@contextlib.contextmanager
+def _alone(path: str) -> Iterator[None]:
+    """Hold the lock that lets one backup run at a time on this host."""
+    with open(path, "w", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"{INFO}another backup is running on this host; this one waits for it")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def main(arguments: list[str]) -> int:
+    """Run the program.
+
+    Args:
+        arguments: ``run`` or ``release``, and the name of the instance.
+
+    Returns:
+        Exit code: not 0 where no backup was made, or the product could not be let go.
+
+    """
+    action, name = [*arguments, "", ""][:2]
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    state, runtime, cache = (
+        os.environ.get(variable, "").split(":")[0]
+        for variable in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "CACHE_DIRECTORY")
+    )
+    if action not in ("run", "release") or not name or not (credentials and state and runtime and cache):
+        sys.stderr.write("this is started by atlassian-dc-backup@INSTANCE.service\n")
+        return 2
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _stop)
+    folder = os.path.join(state, name)
+    try:
+        if action == "release":
+            return _release(folder, name)
+        config, secrets = _load(f"{credentials}/config"), _load(f"{credentials}/secrets")
+        given = secrets["repository"]
+        restic = Restic(given["url"], given["password"], given["environment"], cache)
+        with _alone(os.path.join(runtime, "lock")):
+            return Backup(config, secrets, folder, runtime, restic).run()
+    except (BackupError, LockError, StateError, OSError) as exc:
+        say(f"{EMERGENCY}{exc}")
+        return 1
+
+
+def _release(folder: str, name: str) -> int:
+    """Put in order what a run has left that was cut short: its state, and a product that is locked.
+
+    Returns:
+        Exit code: not 0 where the product could not be let go.
+
+    """
+    path = os.path.join(folder, NAME)
+    state = read_state(path)
+    if state is not None and state.result == RUNNING:
+        reason = f"the run was cut short ({os.environ.get('SERVICE_RESULT') or 'unknown'})"
+        say(f"{EMERGENCY}no backup was made of {state.key}: {reason}")
+        write_atomically(path, replace(state, result=FAILED, reason=reason).to_json(), 0o600)
+    if os.path.exists(os.path.join(folder, LOCK_FILE)):
+        # What systemd hands over is gone by the time it runs what comes after a service.
+        config, secrets = _load(f"{CONFIG}/{name}.json"), _load(f"{CONFIG}/{name}.secrets.json")
+        lock = maintenance_of(config, secrets, folder)
+        if lock and lock.release_left():
+            say(f"{WARNING}the product was still locked and is let go")
+    return 0

@@ -1,0 +1,423 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups of a product with a real database, in a repository that removes nothing, and what breaks them.
+
+Each fault of `docs/backup.md` is one of these: it is told, leaves no backup, and the next run makes one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from .lab import CHECKOUT, Lab, Outcome, differing
+
+JIRA, BITBUCKET, SERVER = "jira1", "bitbucket1", "repository1"
+HOSTS = (f"{JIRA}=jira_database:bookworm", f"{BITBUCKET}=bitbucket_database", f"{SERVER}=repository:bookworm")
+ROLE = ("--tags", "DC-BKP-01,DC-BKP-02,DC-BKP-03,DC-BKP-05", "--limit", JIRA)
+CONTROLS = ("DC-BKP-01", "DC-BKP-02", "DC-BKP-03", "DC-BKP-05")
+UNIT = "atlassian-dc-backup@jira"
+STATE = "/var/lib/atlassian-dc-backup/jira/last.json"
+SECRETS = "/etc/atlassian-dc/backup/jira.secrets.json"
+HOME = "/var/atlassian/application-data/jira"
+CA = "/etc/ssl/certs/backup.pem"
+PASSWORD = "open sesame"  # noqa: S105 - of a repository of this test
+Row = Callable[[str, str, str, bool], None]
+
+
+class Story:
+    """The way of the host from pristine to backed up."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        certificate = lab.sh(SERVER, "cat /etc/repository/certificate.pem")
+        for host in (JIRA, BITBUCKET):
+            lab.sh(host, f"cat > {CA} <<'END'\n{certificate}END\n")
+        address = lab.group.hosts()[SERVER].address
+        self.repository: dict[str, Any] = {
+            "url": f"rest:https://backup:take-and-keep@{address}:8000/jira",
+            "password": PASSWORD,
+            "environment": {"RESTIC_CACERT": CA},
+        }
+        # A file of each kind that restic could stumble over.
+        lab.sh(
+            JIRA,
+            f"""
+            cd {HOME}/data/attachments
+            printf 'odd' > '[a] name* with \\\\ and "quotes"'
+            printf 'umlaut' > $(printf 'gr\\303\\274n')
+            head -c 3000000 /dev/urandom > large
+            chmod 0600 large
+            """,
+        )
+        self.unset = lab.play("audit", *ROLE)
+        self.check = self.play("harden", "--check")
+        self.before = lab.snapshot(JIRA)
+        self.harden = self.play("harden")
+        self.after = lab.snapshot(JIRA)
+        self.second = self.play("harden")
+
+    def play(self, playbook: str, *arguments: str, **variables: Any) -> Outcome:
+        return self.lab.play(
+            playbook,
+            *ROLE,
+            *arguments,
+            atlassian_dc_backup_repository=self.repository,
+            atlassian_dc_backup_prune=False,
+            **variables,
+        )
+
+    def state(self) -> dict[str, Any]:
+        return dict(json.loads(self.lab.sh(JIRA, f"cat {STATE}")))
+
+    def backup(self) -> dict[str, Any]:
+        """Make a backup; return what it leaves, whatever becomes of it."""
+        self.lab.sh(JIRA, f"systemctl start {UNIT} || true")
+        return self.state()
+
+    def restic(self, *arguments: str) -> str:
+        """Ask the repository on its own host."""
+        words = " ".join(f"'{argument}'" for argument in arguments)
+        return self.lab.sh(SERVER, f"RESTIC_PASSWORD='{PASSWORD}' restic -r /srv/repository/jira --no-lock {words}")
+
+    def whole(self) -> set[str]:
+        """Return the names of the backups that have a manifest."""
+        found = json.loads(self.restic("snapshots", "--json", "--tag", "part=manifest"))
+        return {tag.partition("=")[2] for item in found for tag in item["tags"] if tag.startswith("backup=")}
+
+    def part(self, name: str) -> str:
+        """Return the newest snapshot of a part."""
+        found = json.loads(self.restic("snapshots", "--json", "--tag", f"part={name}"))
+        return str(max(found, key=lambda item: item["time"])["id"])
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    lab = Lab("fidelity-backup", tmp_path_factory.mktemp("backup"))
+    try:
+        lab.up(HOSTS)
+        yield Story(lab)
+    finally:
+        lab.down()
+
+
+def judged(outcome: Outcome) -> str:
+    """Return the statuses of 01, 02, 03 and 05."""
+    found = {entry["id"]: entry["status"] for entry in outcome.entries(JIRA) if entry["instance"] == "jira"}
+    return " ".join(found[control] for control in CONTROLS)
+
+
+def test_without_a_repository_all_of_it_fails(story: Story) -> None:
+    assert judged(story.unset) == "fail fail fail fail"
+    assert "atlassian_dc_backup_repository is not set" in story.unset.reason(JIRA, "DC-BKP-03")
+
+
+def test_what_is_predicted_is_what_is_done(story: Story, row: Row) -> None:
+    for outcome in (story.check, story.harden, story.second):
+        assert outcome.code == 0, outcome.output
+    predicted, real = story.check.changes(JIRA), story.harden.changes(JIRA)
+    row("backup: changes", f"{len(predicted)} predicted", f"{len(real)} made", predicted == real)
+    assert predicted == real
+    assert judged(story.check) == "fail fail fail fail"
+    assert judged(story.harden) == "fixed fixed pass pass", story.harden.output
+
+
+def test_a_second_run_changes_nothing(story: Story, row: Row) -> None:
+    tasks = story.second.changed_tasks(JIRA)
+    row("backup: second harden", "0 changes", f"{len(tasks)} changes", not tasks)
+    assert tasks == []
+    assert judged(story.second) == "pass pass pass pass"
+
+
+def test_nothing_else_is_written(story: Story) -> None:
+    """Packages, the account, and files of ours."""
+    changed = {path for path in differing(story.before, story.after) if path.startswith(HOME)}
+    assert not {path for path in changed if "/log" not in path}
+
+
+def test_no_secret_is_shown(story: Story) -> None:
+    for outcome in (story.check, story.harden):
+        text = outcome.output + json.dumps(outcome.report)
+        assert PASSWORD not in text
+        assert "take-and-keep" not in text
+    assert story.lab.sh(JIRA, f"stat -c %a:%U {SECRETS}").strip() == "600:root"
+    assert PASSWORD not in story.lab.sh(JIRA, "journalctl -q -o cat; cat /etc/systemd/system/atlassian-dc-backup*")
+
+
+def test_files_come_back_as_they_are(story: Story, row: Row) -> None:
+    """Byte by byte, with owners, modes and times; whatever of the home is in the repository."""
+    last = story.backup()
+    assert last["result"] == "success", last
+    snapshot = story.part(f"home-{JIRA}")
+    listed = (
+        f"find {HOME}/data {HOME}/plugins/installed-plugins -type f -printf '%p %s %m %T@ ' -exec sha256sum {{}} \\;"
+    )
+    here = story.lab.sh(JIRA, f"{listed} | sort")
+    story.restic("restore", snapshot, "--target", "/srv/back")
+    there = story.lab.sh(SERVER, f"{listed.replace(HOME, '/srv/back' + HOME)} | sed s,/srv/back,,g | sort")
+    row("backup: files that come back", f"{len(here.splitlines())}", f"{len(there.splitlines())}", here == there)
+    assert here == there
+    assert "caches" not in story.lab.sh(SERVER, f"ls /srv/back{HOME}").split()
+
+
+def test_the_database_comes_back_as_it_is(story: Story, row: Row) -> None:
+    """Its text, as a dump of the restored one has it, and the rows that the manifest tells."""
+    story.lab.sh(SERVER, "echo")
+    last = story.backup()
+    assert last["result"] == "success", last
+    dump = story.part("database")
+    text = story.restic("dump", story.part("manifest"), "/manifest.json")
+    manifest = json.loads(text)
+    story.lab.sh(
+        SERVER,
+        f"RESTIC_PASSWORD='{PASSWORD}' restic -r /srv/repository/jira --no-lock dump {dump} /database.dump"
+        " > /srv/database.dump",
+    )
+    size = int(story.lab.sh(SERVER, "stat -c %s /srv/database.dump"))
+    digest = story.lab.sh(SERVER, "sha256sum /srv/database.dump").split()[0]
+    part = next(part for part in manifest["parts"] if part["part"] == "database")
+    assert (size, digest) == (part["bytes"], part["sha256"])
+    counted = story.lab.sh(
+        JIRA,
+        'runuser -u postgres -- psql -At -d jiradb -c "select count(*) from jiraissue" || true',
+    ).strip()
+    told = manifest["database"]["tables"]["public.jiraissue"]
+    row("backup: rows of a table", counted, str(told), str(told) == counted)
+    assert str(told) == counted
+
+
+# ---- a product that is locked ----------------------------------------------------------------------------------------
+
+PORT, LOGIN, TOLD = 7901, "t0ken", "/run/maintenance.json"
+LOCKED = "atlassian-dc-backup@bitbucket"
+
+
+class Locked:
+    """Bitbucket, locked by a stand-in for that part of it."""
+
+    def __init__(self, story: Story) -> None:
+        self.lab = story.lab
+        text = (CHECKOUT / "tests/maintenance.py").read_text(encoding="utf-8")
+        self.lab.sh(BITBUCKET, f"cat > /run/maintenance.py <<'END'\n{text}END\n")
+        run = f"python3 /run/maintenance.py {PORT} 'Bearer {LOGIN}' 3 {TOLD} 0.4"
+        self.lab.sh(
+            BITBUCKET, f"systemd-run -q --unit=maintenance {run}; until ss -ltn | grep -q :{PORT}; do sleep 0.1; done"
+        )
+        self.harden = story.lab.play(
+            "harden",
+            *ROLE[:3],
+            BITBUCKET,
+            atlassian_dc_backup_repository={**story.repository, "url": story.repository["url"] + "-bitbucket"},
+            atlassian_dc_backup_prune=False,
+            atlassian_dc_credentials={"bitbucket": {"token": LOGIN}},
+            atlassian_dc_instances=[{"product": "bitbucket", "url": f"http://127.0.0.1:{PORT}"}],
+        )
+
+    def told(self) -> dict[str, Any]:
+        return dict(json.loads(self.lab.sh(BITBUCKET, f"cat {TOLD}")))
+
+
+@pytest.fixture(scope="module")
+def locked(story: Story) -> Locked:
+    return Locked(story)
+
+
+def test_the_product_is_locked_and_let_go(locked: Locked, row: Row) -> None:
+    assert locked.harden.code == 0, locked.harden.output
+    told = locked.told()
+    steps = list(dict.fromkeys(told["asked"]))
+    right = steps == ["POST lock", "POST backups", "GET state", "POST progress", "DELETE lock"] and not told["locked"]
+    row("backup: Bitbucket's lock", "lock, backup, drain, progress, unlock", ", ".join(steps), right)
+    assert right, told
+    found = {
+        entry["id"]: entry["status"] for entry in locked.harden.entries(BITBUCKET) if entry["instance"] == "bitbucket"
+    }
+    assert [found[control] for control in CONTROLS] == ["fixed", "fixed", "pass", "pass"]
+
+
+@pytest.mark.parametrize("step", ["POST backups", "GET state", "POST progress", "DELETE lock"])
+@pytest.mark.parametrize("whom", ["all", "main"])
+def test_a_kill_at_any_step_leaves_no_lock(locked: Locked, row: Row, step: str, whom: str) -> None:
+    locked.lab.sh(
+        BITBUCKET,
+        f"""
+        systemctl start --no-block {LOCKED}
+        for i in $(seq 1200); do
+          grep -q '{step}"]' {TOLD} 2>/dev/null && break
+          sleep 0.02
+        done
+        systemctl kill --kill-whom={whom} --signal=KILL {LOCKED}
+        for i in $(seq 300); do
+          case $(systemctl show -P ActiveState {LOCKED}) in failed|inactive) break ;; esac
+          sleep 0.1
+        done
+        """,
+    )
+    told = locked.told()
+    lock = locked.lab.sh(BITBUCKET, "ls /var/lib/atlassian-dc-backup/bitbucket").split()
+    right = not told["locked"] and "lock.json" not in lock
+    row(f"backup: killed ({whom}) at {step}", "not locked", "locked" if told["locked"] else "not locked", right)
+    assert right, told
+    state = json.loads(locked.lab.sh(BITBUCKET, "cat /var/lib/atlassian-dc-backup/bitbucket/last.json"))
+    assert (state["result"], "cut short" in state["reason"]) == ("failure", True)
+
+
+# ---- what breaks it --------------------------------------------------------------------------------------------------
+
+FAULTS: dict[str, tuple[str, str, str, str]] = {
+    "the password of the repository is another one": (
+        JIRA,
+        f"cp {SECRETS} /root/kept; sed -i 's/{PASSWORD}/wrong/' {SECRETS}",
+        f"cp /root/kept {SECRETS}",
+        "the password of the repository is wrong",
+    ),
+    "the repository cannot be reached": (
+        SERVER,
+        "systemctl stop repository",
+        "systemctl start repository",
+        "it cannot be reached",
+    ),
+    "the disk of the repository is full": (
+        SERVER,
+        "mv /srv/repository /srv/kept; mkdir /srv/repository;"
+        " mount -t tmpfs -o size=$(($(du -sk /srv/kept | cut -f1) + 64))k tmpfs /srv/repository;"
+        " cp -r /srv/kept/jira /srv/repository/; cat /dev/zero > /srv/repository/full || true",
+        "umount -l /srv/repository; rmdir /srv/repository; mv /srv/kept /srv/repository; systemctl restart repository",
+        "nothing can be written to the repository",
+    ),
+    "the disk of the host is full": (
+        JIRA,
+        "mount -t tmpfs -o size=4k,mode=0700 tmpfs /var/lib/atlassian-dc-backup/jira;"
+        " chown atlassian-dc-backup: /var/lib/atlassian-dc-backup/jira;"
+        " head -c 4096 /dev/zero > /var/lib/atlassian-dc-backup/jira/full || true",
+        "umount /var/lib/atlassian-dc-backup/jira",
+        "",
+    ),
+    "the database is gone": (
+        JIRA,
+        "systemctl stop postgresql",
+        "systemctl start postgresql; until runuser -u postgres -- psql -c 'select 1' >/dev/null; do sleep 0.2; done",
+        "the database refuses",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_told_and_the_next_run_is_a_good_one(story: Story, row: Row, fault: str) -> None:
+    host, break_it, mend_it, words = FAULTS[fault]
+    before = story.whole()
+    story.lab.sh(host, break_it)
+    try:
+        story.lab.sh(JIRA, f"! systemctl start {UNIT}")
+        said = story.lab.sh(JIRA, "journalctl -q -o cat -t atlassian-dc-backup -n 3")
+    finally:
+        story.lab.sh(host, mend_it)
+    after = story.whole()
+    right = words in said and after == before
+    row(f"backup: {fault}", words or "told", said.strip().splitlines()[-1][:80], right)
+    assert right, said
+    last = story.backup()
+    assert last["result"] == "success", last
+    assert story.whole() > before
+
+
+@pytest.mark.parametrize("moment", ["the database", "files"])
+def test_a_kill_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: Row, moment: str) -> None:
+    before = story.whole()
+    program = "pg_dump" if moment == "the database" else "restic"
+    story.lab.sh(
+        JIRA,
+        f"""
+        systemctl start --no-block {UNIT}
+        for i in $(seq 400); do
+          if [ {program} = restic ]; then pgrep -f 'part=[h]ome' && break
+          else pgrep -x pg_dump && break; fi
+          sleep 0.05
+        done >/dev/null
+        systemctl kill --kill-whom=all --signal=KILL {UNIT}
+        for i in $(seq 100); do systemctl is-active -q {UNIT} || break; sleep 0.1; done
+        """,
+    )
+    deadline = time.monotonic() + 20
+    while story.state()["result"] == "running" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    state, after = story.state(), story.whole()
+    right = after == before and state["result"] == "failure" and "cut short" in state["reason"]
+    row(f"backup: killed in the middle of {moment}", "no backup, and told", state["reason"], right)
+    assert right, state
+    outcome = story.play("audit")
+    assert judged(outcome) == "pass pass fail pass"
+    last = story.backup()
+    assert last["result"] == "success", last
+
+
+def test_a_host_that_dies_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: Row) -> None:
+    before = story.whole()
+    story.lab.sh(JIRA, f"systemctl start --no-block {UNIT}; until pgrep -x pg_dump >/dev/null; do sleep 0.05; done")
+    story.lab.group.restart(JIRA, crash=True)
+    after, state = story.whole(), story.state()
+    right = after == before and state["result"] == "running"
+    row("backup: the host dies in the middle", "no backup", state["result"], right)
+    assert right, state
+    story.lab.sh(JIRA, "until runuser -u postgres -- psql -c 'select 1' >/dev/null 2>&1; do sleep 0.2; done")
+    last = story.backup()
+    assert last["result"] == "success", last
+
+
+def test_two_at_once_are_one_after_the_other(story: Story, row: Row) -> None:
+    before = story.whole()
+    story.lab.sh(JIRA, f"systemctl start {UNIT} & systemctl start {UNIT} & wait")
+    made = story.whole() - before
+    row("backup: started twice at once", "1 backup", f"{len(made)}", len(made) == 1)
+    assert len(made) == 1
+
+
+def test_what_is_broken_is_found_and_repaired(story: Story, row: Row) -> None:
+    story.lab.sh(
+        JIRA, f"systemctl disable --now {UNIT}.timer; chmod 0644 {SECRETS}; gpasswd -a jira atlassian-dc-backup"
+    )
+    found = story.play("audit")
+    assert judged(found) == "fail fail pass pass"
+    repaired = story.play("harden")
+    row("backup: what is broken", "fixed", judged(repaired), judged(repaired) == "fixed fixed pass pass")
+    assert judged(repaired) == "fixed fixed pass pass", repaired.output
+    assert "jira" not in story.lab.sh(JIRA, "getent group atlassian-dc-backup").rpartition(":")[2]
+
+
+def test_an_old_backup_is_found(story: Story) -> None:
+    state = story.state()
+    state["whole"]["finished"] -= 3 * 86400
+    text = json.dumps(state)
+    story.lab.sh(JIRA, f"cat > {STATE} <<'END'\n{text}\nEND\n")
+    outcome = story.play("audit")
+    assert judged(outcome) == "pass pass fail pass"
+    assert "the last success is 3 days old" in outcome.reason(JIRA, "DC-BKP-03")
+    assert story.backup()["result"] == "success"
+
+
+def test_rollback_leaves_the_repository(story: Story, row: Row) -> None:
+    """Done last."""
+    before = story.whole()
+    while True:
+        outcome = story.lab.play("rollback", "--tags", "backup", "--limit", JIRA)
+        assert outcome.code == 0, outcome.output
+        if not outcome.changed_tasks(JIRA):
+            break
+    left = story.lab.sh(
+        JIRA, "find /etc /usr/local -name '*atlassian-dc-backup*' -o -path '*atlassian-dc/backup*'"
+    ).split()
+    row("backup: rollback", "nothing left", str(left), not left)
+    assert left == []
+    assert story.whole() == before
+
+
+def test_every_fault_is_in_the_documentation() -> None:
+    text = (CHECKOUT / "docs/backup.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+?) \|", text, re.MULTILINE)
+    assert [name for name in FAULTS if name not in rows] == []

@@ -1,0 +1,433 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole backup, and everything that keeps one from being made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _backup_run
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_maintenance import Maintenance
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import (
+    hash_on_host,
+    main,
+    nanoseconds,
+)
+from unit.backup.backup_host import DUMP, KEY, START, BackupHost
+from unit.backup.maintained import PROTOCOL, Maintained
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BackupHost:
+    return BackupHost(tmp_path, monkeypatch)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class TestWhole:
+    def test_all_of_it_is_in_the_repository(self, host: BackupHost) -> None:
+        state = host.run()
+        (backup,) = host.stored()
+        manifest = host.manifest(backup)
+        assert {part.part for part in manifest.parts} == {"database", "home-jira1", "install-jira1"}
+        assert manifest.database is not None
+        assert manifest.database.tables == {"public.issue": 3, 'public.odd "name': 0}
+        assert (manifest.database.server_version, manifest.database.client_version) == ("15.4", "15.4")
+        dump = manifest.part("database")
+        assert dump is not None
+        assert (dump.bytes, dump.sha256) == (len(DUMP), sha256(DUMP))
+        assert state.whole is not None
+        assert (state.whole.backup, state.whole.files) == (backup.name, 1 + 4 + 1)
+        assert state.whole.bytes == manifest.total_bytes
+
+    def test_caches_and_logs_stay_out_and_odd_names_get_in(self, host: BackupHost) -> None:
+        host.run()
+        (backup,) = host.stored()
+        paths = {item["path"] for item in host.restic().files(backup.parts["home-jira1"][0])}
+        assert str(host.home / "data/[odd] name*") in paths
+        left_out = (str(host.home / "caches"), str(host.home / "log"))
+        assert not any(path.startswith(left_out) for path in paths)
+
+    def test_what_an_exclusion_looks_like_is_not_taken_for_a_pattern(self, host: BackupHost) -> None:
+        host.write("home/data/o", "not to be left out")
+        host.config["parts"][0]["exclude"] = [str(host.home / "data/[odd] name*")]
+        host.run()
+        (backup,) = host.stored()
+        names = {os.path.basename(item["path"]) for item in host.restic().files(backup.parts["home-jira1"][0])}
+        assert "o" in names
+        assert "[odd] name*" not in names
+
+    def test_what_a_restore_needs_is_told_and_keys_with_their_hash(self, host: BackupHost) -> None:
+        host.run()
+        (backup,) = host.stored()
+        needed = {item.path: item for item in host.manifest(backup).needed}
+        assert needed["keys"].sha256 == {str(host.home / "keys/key"): sha256(b"sesame")}
+        assert needed["data"].part == "home-jira1"
+        assert needed["conf/server.xml"].part == "install-jira1"
+        assert not needed["cluster.properties"].present
+
+    def test_the_sample_is_hashed_on_the_host(self, host: BackupHost) -> None:
+        host.run()
+        (backup,) = host.stored()
+        sample = {item.path: item for item in host.manifest(backup).sample}
+        assert sample[str(host.home / "data/attachments/1")].sha256 == sha256(b"one")
+        assert not any(item.changed for item in sample.values())
+
+    def test_a_file_that_has_changed_since_is_hashed_in_the_repository(
+        self, host: BackupHost, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_backup_run, "hash_on_host", lambda _node: None)
+        host.run()
+        (backup,) = host.stored()
+        sample = {item.path: item for item in host.manifest(backup).sample}
+        item = sample[str(host.home / "data/attachments/1")]
+        assert (item.sha256, item.changed) == (sha256(b"one"), True)
+
+    def test_it_says_so_and_leaves_figures(self, host: BackupHost) -> None:
+        host.run()
+        assert host.said[0].startswith("<6>a new repository")
+        assert f"of {KEY} is in the repository: 3 parts, 6 files" in host.said[-1]
+        metrics = (host.state.parent / "metrics/jira.prom").read_text()
+        assert 'atlassian_dc_backup_last_success_files{instance="jira"} 6.000' in metrics
+
+    def test_no_password_is_an_argument(self, host: BackupHost) -> None:
+        host.run()
+        assert not any(word in json.dumps(host.commands()) for word in ("sesame", "hidden", "secret"))
+
+    def test_without_a_database(self, host: BackupHost) -> None:
+        host.config["database"] = None
+        assert host.run().result == "success"
+        (backup,) = host.stored()
+        assert host.manifest(backup).database is None
+
+
+class TestFailure:
+    """None of it leaves a backup, all of it is told, and the next run is a good one."""
+
+    def failed(self, host: BackupHost, *words: str) -> None:
+        before = host.whole()
+        state = host.run()
+        assert state.result == "failure"
+        for word in words:
+            assert word in state.reason
+        assert state.reason in host.said[-1]
+        assert host.whole() == before
+
+    def recovered(self, host: BackupHost) -> None:
+        """Have a good run; whatever the failed one has left is gone after it."""
+        assert host.run().result == "success"
+        assert [backup.whole for backup in host.stored()] == [True]
+
+    def test_a_dump_that_breaks_leaves_no_snapshot(self, host: BackupHost) -> None:
+        (host.tools / "breaks").touch()
+        self.failed(host, "pg_dump failed", "server closed the connection")
+        assert host.stored() == []
+        (host.tools / "breaks").unlink()
+        self.recovered(host)
+
+    def test_an_empty_dump(self, host: BackupHost) -> None:
+        (host.tools / "dump").write_bytes(b"")
+        self.failed(host, "has written nothing")
+        assert host.stored() == []
+
+    def test_a_dump_that_is_none(self, host: BackupHost) -> None:
+        (host.tools / "dump").write_bytes(b"something else")
+        self.failed(host, "no whole dump")
+        assert host.stored() == []
+
+    def test_a_dump_that_its_own_tool_does_not_take(self, host: BackupHost) -> None:
+        (host.tools / "unreadable").touch()
+        self.failed(host, "pg_restore does not take the dump in the repository: pg_restore: error: corrupt")
+        (host.tools / "unreadable").unlink()
+        self.recovered(host)
+
+    def test_a_database_that_refuses(self, host: BackupHost) -> None:
+        (host.tools / "refuses").touch()
+        self.failed(host, "the database refuses", "connection refused")
+
+    def test_a_tool_that_is_not_there(self, host: BackupHost) -> None:
+        host.config["database"] = {"kind": "command", "name": "database", "command": ["/nonexistent/dump"]}
+        self.failed(host, "/nonexistent/dump cannot be started: No such file or directory")
+
+    def test_a_file_that_cannot_be_read(self, host: BackupHost) -> None:
+        host.run()
+        host.trouble(unreadable=[str(host.home / "dbconfig.xml")])
+        self.failed(host, "not everything could be read", "dbconfig.xml", "Permission denied")
+        host.trouble()
+        assert host.run().result == "success"
+        assert all(backup.whole for backup in host.stored())
+
+    def test_a_file_that_is_removed_meanwhile_is_no_gap(self, host: BackupHost) -> None:
+        host.run()
+        host.trouble(unreadable=[str(host.home / "data/gone")])
+        host.write("home/data/gone", "x")
+        original = os.path.lexists
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os.path, "lexists", lambda path: not str(path).endswith("gone") and original(path))
+            assert host.run().result == "success"
+        assert "1 files were removed while they were backed up" in "".join(host.said)
+
+    def test_a_home_that_is_not_there(self, host: BackupHost) -> None:
+        host.home.rename(host.folder / "elsewhere")
+        self.failed(host, f"{host.home} cannot be backed up: No such file or directory")
+
+    @pytest.mark.parametrize(
+        ("command", "told", "words"),
+        [
+            ("backup database.dump", [1, "unable to save snapshot: no space left on device"], "the disk is full"),
+            ("backup manifest.json", [1, "connection reset by peer"], "it cannot be reached"),
+            ("snapshots", [1, "ciphertext verification failed"], "damaged"),
+            ("ls", [1, "tree 1234 not found in repository"], "data is missing"),
+            ("dump", [1, "blob not found"], "data is missing"),
+            ("cat", [1, "dial tcp: connection refused"], "it cannot be reached"),
+            ("cat", [1, "x509: certificate signed by unknown authority"], "the certificate of the server"),
+        ],
+    )
+    def test_a_repository_that_fails(self, host: BackupHost, command: str, told: list[object], words: str) -> None:
+        host.run()
+        host.trouble(**{command: told})
+        self.failed(host, words)
+        host.trouble()
+        host.config["keep"] = {"daily": 1}
+        self.recovered(host)
+
+    def test_another_password(self, host: BackupHost) -> None:
+        host.run()
+        state = host.run(password="wrong")  # noqa: S106 - a wrong one
+        assert (state.result, state.whole is not None) == ("failure", True)
+        assert "the password of the repository is wrong" in state.reason
+        assert host.run().result == "success"
+
+    def test_a_repository_that_is_gone_is_not_made_anew(self, host: BackupHost) -> None:
+        host.run()
+        host.repository.rename(host.folder / "lost")
+        self.failed(host, "the repository is gone")
+        assert not host.repository.exists()
+
+    def test_a_repository_is_made_only_where_that_is_wanted(self, host: BackupHost) -> None:
+        host.config["create"] = False
+        self.failed(host, "there is no repository", "atlassian_dc_backup_create")
+
+    def test_what_comes_back_otherwise_than_it_is_on_the_host(
+        self, host: BackupHost, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_backup_run, "hash_on_host", lambda _node: "0" * 64)
+        self.failed(host, "comes back from the repository with another content")
+
+    def test_a_state_that_is_damaged_is_written_anew(self, host: BackupHost) -> None:
+        host.write("state/jira/last.json", "{")
+        assert host.run().warnings[0].endswith("it is written anew")
+
+    def test_a_result_that_cannot_be_written(self, host: BackupHost) -> None:
+        (host.state / "last.json.new").mkdir()
+        assert host.backup().run() == 1
+        assert "the result cannot be written" in host.said[-1]
+
+
+class TestKeeping:
+    def test_old_backups_go_as_a_whole(self, host: BackupHost) -> None:
+        for _day in range(3):
+            host.run(after=86400)
+        assert len(host.whole()) == 2
+        assert all(len(backup.snapshots) == 4 for backup in host.stored())
+        assert any("prune" in command for command in host.commands())
+
+    def test_a_host_that_may_only_add_removes_nothing(self, host: BackupHost) -> None:
+        host.config["forget"] = False
+        for _day in range(3):
+            host.run(after=86400)
+        assert len(host.whole()) == 3
+        assert not any(command[0] in ("forget", "prune", "unlock") for command in host.commands())
+
+    def test_a_repository_that_removes_nothing_is_told_and_no_failure(self, host: BackupHost) -> None:
+        host.config["keep"] = {"daily": 1}
+        host.run()
+        host.trouble(forget=[1, "Forbidden"])
+        state = host.run(after=86400)
+        assert state.result == "success"
+        assert state.warnings == ("old backups were not removed: old backups cannot be removed: Fatal: Forbidden",)
+
+    def test_it_is_pruned_once_a_week(self, host: BackupHost) -> None:
+        host.config["keep"] = {"daily": 1}
+        for _time in range(4):
+            host.run(after=3 * 86400)
+        assert sum(command == ["prune"] for command in host.commands()) == 1
+
+
+class TestCluster:
+    @pytest.fixture
+    def nodes(self, host: BackupHost) -> BackupHost:
+        host.config.update(clustered=True, key="jira-c1")
+        self.be(host, "n1")
+        return host
+
+    def be(self, host: BackupHost, name: str) -> None:
+        """Have the next runs be those of another node."""
+        host.config["host"] = name
+        host.config["node"] = {"key": f"jira-c1-{name}", "parts": host.config["parts"]}
+        host.state = host.folder / f"state-{name}/jira"
+        host.state.mkdir(parents=True, exist_ok=True)
+
+    def test_one_node_makes_it_and_the_others_their_own_part(self, nodes: BackupHost) -> None:
+        assert nodes.run().whole is not None
+        self.be(nodes, "n2")
+        state = nodes.run()
+        assert state.whole is not None
+        assert state.node is not None
+        assert (state.whole.host, state.node.kind) == ("n1", "node")
+        assert len(nodes.stored("jira-c1")) == 1
+        (own,) = nodes.stored("jira-c1-n2")
+        manifest = nodes.manifest(own)
+        assert (manifest.kind, manifest.database) == ("node", None)
+
+    def test_in_the_next_period_there_is_another(self, nodes: BackupHost) -> None:
+        nodes.run()
+        self.be(nodes, "n2")
+        state = nodes.run(after=86400)
+        assert state.whole is not None
+        assert state.whole.host == "n2"
+        (_first, second) = nodes.stored("jira-c1")
+        assert nodes.manifest(second).nodes == ("n1", "n2")
+
+    def test_who_is_at_it_is_left_to_finish(self, nodes: BackupHost) -> None:
+        self.claim(nodes, "n1")
+        self.be(nodes, "n2")
+        state = nodes.run()
+        assert state.whole is None
+        assert state.node is not None
+
+    def test_another_takes_over_from_a_node_that_is_gone(self, nodes: BackupHost) -> None:
+        self.claim(nodes, "n1")
+        self.be(nodes, "n2")
+        state = nodes.run(after=3700)
+        assert state.whole is not None
+        assert state.whole.host == "n2"
+
+    def test_a_node_that_fails_leaves_it_to_another_at_once(self, nodes: BackupHost) -> None:
+        (nodes.tools / "breaks").touch()
+        assert nodes.run().result == "failure"
+        (nodes.tools / "breaks").unlink()
+        self.be(nodes, "n2")
+        state = nodes.run()
+        assert state.whole is not None
+        assert state.whole.host == "n2"
+
+    def claim(self, nodes: BackupHost, name: str) -> None:
+        """Have a node begin a backup and be gone before it is done."""
+        self.be(nodes, name)
+        nodes.restic().create()
+        backup = nodes.backup()
+        assert backup._is_mine(backup.before)
+
+
+class TestProgram:
+    def test_refuses_to_be_started_by_hand(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+        assert main(["run", "jira"]) == 2
+        assert main([]) == 2
+
+    @pytest.fixture
+    def installed(self, host: BackupHost, monkeypatch: pytest.MonkeyPatch) -> BackupHost:
+        restic = host.write("tools/restic", f'#!/bin/sh\nexec {sys.executable} {host.restic()._program[1]} "$@"\n')
+        restic.chmod(0o755)
+        given = {"url": str(host.repository), "password": "x", "environment": {}}
+        host.write("credentials/config", json.dumps(host.config))
+        host.write("credentials/secrets", json.dumps({**host.secrets, "repository": given}))
+        for name, folder in (("CREDENTIALS", "credentials"), ("STATE", "state"), ("RUNTIME", "run"), ("CACHE", "run")):
+            monkeypatch.setenv(f"{name}_DIRECTORY", str(host.folder / folder))
+        return host
+
+    def test_makes_a_backup(self, installed: BackupHost, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["run", "jira"]) == 0
+        assert "is in the repository" in capsys.readouterr().out
+
+    def test_tells_of_a_configuration_it_cannot_read(
+        self, installed: BackupHost, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        installed.write("credentials/config", "[]")
+        assert main(["run", "jira"]) == 1
+        assert "is no configuration" in capsys.readouterr().out
+
+    def test_waits_for_another_one(self, installed: BackupHost) -> None:
+        code = (
+            "import fcntl, sys, time\nstream = open(sys.argv[1], 'w')\nfcntl.flock(stream, fcntl.LOCK_EX)\n"
+            "print('held', flush=True)\ntime.sleep(1)\n"
+        )
+        argv = [sys.executable, "-c", code, str(installed.folder / "run/lock")]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            begun = time.monotonic()
+            assert main(["run", "jira"]) == 0
+            assert time.monotonic() - begun > 0.5
+
+    def test_a_run_that_was_cut_short_is_told(
+        self, installed: BackupHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        installed.run()
+        begun = replace(installed.last(), result="running")
+        installed.write("state/jira/last.json", begun.to_json())
+        monkeypatch.setenv("SERVICE_RESULT", "oom-kill")
+        assert main(["release", "jira"]) == 0
+        state = installed.last()
+        assert (state.result, state.reason) == ("failure", "the run was cut short (oom-kill)")
+        assert state.whole == begun.whole
+        assert "the run was cut short" in capsys.readouterr().out
+
+    def test_lets_go_what_is_locked(self, installed: BackupHost, monkeypatch: pytest.MonkeyPatch) -> None:
+        product = Maintained()
+        path = installed.state / _backup_run.LOCK_FILE
+        lock = Maintenance(
+            "git", "http://git", PROTOCOL, {"token": "t0ken"}, str(path), 60, product, sleep=lambda _seconds: None
+        )
+        lock.hold()
+        monkeypatch.setattr(_backup_run, "CONFIG", str(installed.folder))
+        installed.write("jira.json", "{}")
+        installed.write("jira.secrets.json", "{}")
+        monkeypatch.setattr(_backup_run, "maintenance_of", lambda *_given: lock)
+        assert main(["release", "jira"]) == 0
+        assert not product.locked
+
+    def test_has_nothing_to_let_go_where_nothing_is_locked(self, installed: BackupHost) -> None:
+        assert main(["release", "jira"]) == 0
+
+
+class TestPieces:
+    @pytest.mark.parametrize(
+        ("text", "wanted"),
+        [
+            ("2026-11-29T10:00:00Z", int(START) * 10**9),
+            ("2026-11-29T10:00:00.000000001Z", int(START) * 10**9 + 1),
+            ("2026-11-29T12:00:00.5+02:00", int(START) * 10**9 + 5 * 10**8),
+            ("2026-11-29T07:30:00-02:30", int(START) * 10**9),
+            ("2026-11-29 10:00:00Z", None),
+            ("2026-13-41T10:00:00Z", None),
+            (17, None),
+        ],
+    )
+    def test_nanoseconds(self, text: object, wanted: int | None) -> None:
+        assert nanoseconds(text) == wanted
+
+    def test_a_file_that_is_another_one_has_no_hash(self, tmp_path: Path) -> None:
+        path = tmp_path / "x"
+        path.write_text("x")
+        info = path.stat()
+        node = _backup_run.Node("home-x", "0" * 64, str(path), 1, info.st_mtime_ns)
+        assert hash_on_host(node) == sha256(b"x")
+        path.write_text("y")
+        os.utime(path, ns=(0, info.st_mtime_ns + 1))
+        assert hash_on_host(node) is None
+        path.unlink()
+        path.symlink_to("/etc/hostname")
+        assert hash_on_host(node) is None

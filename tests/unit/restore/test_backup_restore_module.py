@@ -1,0 +1,179 @@
+# Copyright (c) 2026, the atlassian_dc.hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DC-BKP-04 of the instances of a host, and the results of drills on the controller."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.atlassian_dc.hardening.plugins.action.backup_restore import ActionModule
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Findings
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Check, Result, utc
+from ansible_collections.atlassian_dc.hardening.plugins.modules import backup_restore
+from ansible_collections.atlassian_dc.hardening.plugins.modules.backup_restore import (
+    CONTROL,
+    complaint,
+    judge_all,
+    last_drill,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._drills import DrillError, Drills
+from unit.restore.manifests import BACKUP
+
+KEY = "jira1-jira"
+JIRA = {"name": "jira", "product": "jira", "cluster": None}
+
+
+def result(outcome: str = "passed", age: float = 0, key: str = KEY) -> Result:
+    when = utc(time.time() - age)
+    return Result(key, BACKUP, "jira", "drill1", when, when, 1, (Check("database", outcome, "said", 1.0),))
+
+
+def judged(instances: list[dict[str, Any]], **drills: str) -> list[tuple[Any, str, str]]:
+    params = {
+        "instances": instances,
+        "host": "jira1",
+        "drills": drills,
+        "without": ["bamboo_agent"],
+        "max_age": 100,
+        "controls": None,
+        "enforce": None,
+    }
+    findings = Findings(params, (CONTROL,), check_mode=True)
+    judge_all(params, findings)
+    return [(found["instance"], found["status"], found["reason"]) for found in findings.results]
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(backup_restore, "STATE", str(tmp_path))
+    return tmp_path
+
+
+def test_every_instance_is_judged() -> None:
+    unknown = {"name": "agent", "product": "bamboo_agent"}
+    part = {**unknown, "name": "part", "part_of": "bamboo"}
+    assert judged([JIRA, unknown, part], **{KEY: result().to_json()}) == [
+        ("jira", "pass", ""),
+        ("agent", "not_checked", "what a restore of it needs is not known"),
+        ("part", "not_applicable", "nothing of it is needed for a restore of bamboo"),
+    ]
+    assert judged([]) == [(None, "not_applicable", "no product was found on this host")]
+
+
+def test_an_untried_backup_says_what_to_do() -> None:
+    assert judged([JIRA]) == [
+        ("jira", "fail", "no restore is known to have been tried: run playbook backup_drill for jira1-jira")
+    ]
+
+
+def test_a_cluster_is_looked_up_by_its_id() -> None:
+    node = {**JIRA, "cluster": {"id": "db:5432/jira"}}
+    assert judged([node], db_5432_jira=result(key="db_5432_jira").to_json())[0][1] == "pass"
+
+
+def test_the_newest_result_counts(state: Path) -> None:
+    (state / KEY).mkdir()
+    (state / KEY / "drill.json").write_text(result("failed", age=60).to_json())
+    assert judged([JIRA], **{KEY: result(age=3600).to_json()})[0][1] == "fail"
+    assert judged([JIRA], **{KEY: result(age=1).to_json()})[0][1] == "pass"
+    assert judged([JIRA])[0][1] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "the result of the last drill cannot be used: line 1"),
+        (result(key="other").to_json(), "the result of the last drill is that of other"),
+    ],
+)
+def test_a_result_that_cannot_be_used_is_none(text: str, words: str) -> None:
+    known, problem = last_drill(KEY, text)
+    assert known is None
+    assert words in problem
+
+
+def test_a_link_in_its_place_is_not_followed(state: Path) -> None:
+    (state / KEY).mkdir()
+    (state / "elsewhere").write_text(result().to_json())
+    (state / KEY / "drill.json").symlink_to("../elsewhere")
+    known, problem = last_drill(KEY, None)
+    assert known is None
+    assert problem.endswith("drill.json: Too many levels of symbolic links")
+
+
+def test_what_has_not_passed_is_told() -> None:
+    assert complaint(result("failed")) == f"backup {BACKUP} of {KEY} failed: database: said"
+    assert complaint(result("not tried")) == f"backup {BACKUP} of {KEY} could not be tried as a whole: database: said"
+
+
+class Module:
+    """Stands for the module: returns one result, and keeps what it was called with."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, result: dict[str, Any]) -> None:
+        self.called: dict[str, Any] = {}
+        self.result = result
+        monkeypatch.setattr(ControlAction, "execute", lambda _self, arguments, _vars: self.run(arguments))
+
+    def run(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        self.called = arguments
+        return self.result
+
+
+def action(**given: Any) -> tuple[ActionModule, dict[str, Any]]:
+    found = ActionModule.__new__(ActionModule)
+    found._task = SimpleNamespace(args=given, check_mode=True)
+    return found, found.module_arguments({"inventory_hostname": "jira1"})
+
+
+def test_the_module_is_told_of_kept_results_and_of_products(tmp_path: Path) -> None:
+    Drills(str(tmp_path)).keep(KEY, "text")
+    _plugin, arguments = action(action="judge", copies=str(tmp_path), instances=[JIRA])
+    assert (arguments["drills"], arguments["host"]) == ({KEY: "text"}, "jira1")
+    assert "bamboo_agent" in arguments["without"]
+    assert "jira" not in arguments["without"]
+    _plugin, arguments = action(action="plan")
+    assert arguments["logins"]["jira"][0]["path"] == "dbconfig.xml"
+    assert not {"copies", "record", "drills"} & set(arguments)
+
+
+@pytest.mark.parametrize(("name", "kept"), [("drill_result", True), ("restore_result", False)])
+def test_only_results_of_drills_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kept: bool
+) -> None:
+    plugin, arguments = action(action=name, copies=str(tmp_path))
+    Module(monkeypatch, {"trials": {KEY: {"outcome": "passed", "text": "text"}}})
+    assert plugin.execute(arguments, {})["trials"] == {KEY: {"outcome": "passed"}}
+    assert Drills(str(tmp_path)).path(KEY).exists() == kept
+
+
+def test_a_result_that_cannot_be_kept_fails_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kept").touch()
+    plugin, arguments = action(action="drill_result", copies=str(tmp_path / "kept"))
+    Module(monkeypatch, {"trials": {KEY: {"outcome": "passed", "text": "text"}}})
+    told = plugin.execute(arguments, {})
+    assert told["failed"]
+    assert "kept" in told["msg"]
+
+
+def test_results_are_kept_on_the_controller(tmp_path: Path) -> None:
+    drills = Drills(str(tmp_path / "kept"))
+    assert drills.read([KEY]) == {}
+    drills.keep(KEY, "first")
+    drills.keep(KEY, "second")
+    assert drills.read([KEY, "other"]) == {KEY: "second"}
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == [f"{KEY}.drill.json"]
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
+    assert drills.path(KEY).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "kept").touch()
+    for action in (lambda drills: drills.keep(KEY, "x"), lambda drills: drills.read([KEY])):
+        with pytest.raises(DrillError, match=r"kept"):
+            action(Drills(str(tmp_path / "kept")))
