@@ -33,7 +33,7 @@ LOCK_WAIT = "10m"
 
 _MEANINGS = (
     (r"wrong password|no key found", "the password of the repository is wrong"),
-    (r"already locked|unable to create lock", "somebody else has locked the repository"),
+    (r"already locked", "somebody else has locked the repository"),
     (r"No space left on device|disk quota exceeded|insufficient storage|507 ", "the disk is full"),
     (r"ciphertext verification failed|does not match id|invalid data returned|is damaged|unexpected EOF", "damaged"),
     (r"blob not found|not found in repository|pack .* not found|id not found|tree .* not found", "data is missing"),
@@ -43,8 +43,10 @@ _MEANINGS = (
         r"|Could not resolve hostname|Connection timed out|connection closed|temporary failure in name resolution",
         "it cannot be reached",
     ),
+    (r"unable to create lock", "nothing can be written to the repository"),
     (r"401 |403 |permission denied|Access Denied|not authorized|authentication", "access is denied"),
 )
+_USELESS = re.compile(r"Is there a repository|(rest|s3|rclone|sftp):|(runtime|main|github\.com)[./]|\s+/.*\.(go|s):\d+")
 _ABSENT = re.compile(
     r"repository does not exist|unable to open config file:.*(no such file|does not exist|not found|404)", re.IGNORECASE
 )
@@ -95,8 +97,8 @@ def complaint_of(text: str, secrets: Iterable[str] = ()) -> str:
             told = json.loads(line)
             if isinstance(told, dict):
                 line = str(told.get("message") or _error_words(told.get("error")))
-        # Where it is to be found is known, and may hold a password.
-        if line.strip() and not line.startswith(("Is there a repository", "rest:", "s3:", "rclone:", "sftp:")):
+        # Where it is to be found is known, and may hold a password; where in its code it happened is of no use.
+        if line.strip() and not _USELESS.match(line):
             lines.append(line.strip())
     told_once = "; ".join(dict.fromkeys(lines[-3:]))
     for secret in secrets:

@@ -88,6 +88,10 @@ options:
     description: Seconds that a product which is locked may take to end what it does.
     type: int
     default: 300
+  textfile_dir:
+    description:
+      - Folder from which Prometheus' node exporter takes figures. A link in it leads to those of each product.
+    type: path
   wait:
     description: Seconds for which the first backup is waited for.
     type: int
@@ -167,6 +171,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_sco
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_state import (
     FAILED,
     FOLDER,
+    METRICS,
     RUNNING,
     State,
     StateError,
@@ -405,23 +410,22 @@ class _Instance:
             proof = [evidence(f"database of {self.name}", "one that can be dumped", exc)]
             self.findings.add(SCHEDULED, self.name, "fail", str(exc), proof, by_hand=True)
         else:
-            before = [*self.host.missing(names), *self.host.account_drift(), *timer.drift()]
-            before += self._folder_drift(repository)
+            before = self._drift(names, timer, repository)
             if before and self.findings.enforces(SCHEDULED):
                 self._put_right(names, timer, repository)
-            left = before
-            if self.changes.count and not self.changes.check_mode:
-                left = [*self.refused, *self.host.missing(names), *self.host.account_drift(), *timer.drift()]
-                left += self._folder_drift(repository)
-            self._tell_scheduled(before, left)
+            left = before if self.changes.check_mode else self._drift(names, timer, repository)
+            shown = [*self.refused, *left] or before
+            what = "; ".join(f"{piece['what']}: {piece['actual']}" for piece in shown[:3])
+            repaired = not left and not self.refused
+            self.findings.judge(SCHEDULED, self.name, shown, f"backups are not set up: {what}", repaired=repaired)
         self._judge_apart(repository, apart)
         self._judge_recent(scope)
         self._judge_complete(scope)
 
-    def _tell_scheduled(self, before: list[Evidence], left: list[Evidence]) -> None:
-        shown = [*self.refused, *(left or before)] if not left or left[: len(self.refused)] != self.refused else left
-        what = "; ".join(f"{piece['what']}: {piece['actual']}" for piece in shown[:3])
-        self.findings.judge(SCHEDULED, self.name, shown, f"backups are not set up: {what}", repaired=not left)
+    def _drift(self, names: list[str], timer: OwnTimer, repository: Repository) -> list[Evidence]:
+        """Return what of the backups is not set up as it should be."""
+        found = [*self.host.missing(names), *self.host.account_drift(), *timer.drift()]
+        return [*found, *self._folder_drift(repository), *self._figures_drift()]
 
     def _put_right(self, names: list[str], timer: OwnTimer, repository: Repository) -> None:
         try:
@@ -429,6 +433,7 @@ class _Instance:
                 self.host.manager.ensure(self.changes, name, start=False)
             self.host.make_account()
             self._make_folder(repository)
+            self._link_figures()
             begun = self._read()[0]
             timer.put_right()
             if begun is not None and begun.whole is None and begun.result == FAILED:
@@ -482,7 +487,7 @@ class _Instance:
     def _config(self, scope: Scope, database: dict[str, Any] | None) -> dict[str, Any]:
         instance = self.instance
         home = [part for part in scope.parts() if part["part"] != _backup_manifest.SHARED_HOME]
-        protocol = (self.data.get("backup") or {}).get("maintenance")
+        protocol = self._protocol
         if protocol and not self.host.given("credentials", instance):
             raise ScopeError(
                 f"database and repositories have to be of one moment, so {self.name} is locked while it is backed up:"
@@ -517,13 +522,19 @@ class _Instance:
             "create": self.params["create"],
         }
 
+    @property
+    def _protocol(self) -> dict[str, str] | None:
+        """Where the product is locked while it is backed up; None where it need not be."""
+        found: dict[str, str] | None = (self.data.get("backup") or {}).get("maintenance")
+        return found
+
     def _secrets(self, password: str) -> dict[str, Any]:
         repository = self.params["repository"]
         environment = {str(name): str(value) for name, value in (repository.get("environment") or {}).items()}
         return {
             "repository": {"url": repository["url"], "password": repository["password"], "environment": environment},
             "database": password,
-            "product": self.host.given("credentials", self.instance) or {},
+            "product": self.host.given("credentials", self.instance) if self._protocol else {},
         }
 
     # ---- a repository that is a folder of the host -------------------------------------------
@@ -549,6 +560,36 @@ class _Instance:
 
         # Nothing takes it back: whatever is in it by then is a backup.
         self.changes.perform(make, path, "existence", "absent", f"a folder of {ACCOUNT}")
+
+    # ---- figures for a monitoring system -----------------------------------------------------
+
+    @property
+    def _figures(self) -> tuple[str, str] | None:
+        """The link in the folder of the node exporter, and where it leads; None where there is no such folder."""
+        folder, name = self.params["textfile_dir"], f"{self.unit_name}.prom"
+        return (os.path.join(folder, f"atlassian-dc-backup-{name}"), f"{METRICS}/{name}") if folder else None
+
+    def _figures_drift(self) -> list[Evidence]:
+        if self._figures is None:
+            return []
+        link, target = self._figures
+        try:
+            found = os.readlink(self.host.real(link))
+        except FileNotFoundError:
+            found = "absent"
+        except OSError:
+            found = "no link"
+        return [] if found == target else [evidence(link, f"a link to {target}", found)]
+
+    def _link_figures(self) -> None:
+        for piece in self._figures_drift():
+            if piece["actual"] == "no link":
+                raise ChangeError(f"{piece['what']} exists and is no link; move it away")
+            link, target = self._figures or ("", "")
+            undo = ["rm", "-f", link] if piece["actual"] == "absent" else ["ln", "-sfn", piece["actual"], link]
+            # The program may write to its own folders only; what it wrote there, everybody may read.
+            argv = ["ln", "-sfn", target, link]
+            self.changes.command(argv, link, "link", piece["actual"], target, undo)
 
     # ---- DC-BKP-02 ---------------------------------------------------------------------------
 
@@ -798,6 +839,7 @@ def main() -> None:
             "forget": {"type": "bool", "default": True},
             "create": {"type": "bool", "default": True},
             "drain": {"type": "int", "default": 300},
+            "textfile_dir": {"type": "path"},
             "wait": {"type": "int", "default": 120},
             **CONTROL_ARGUMENTS,
             **RECORD_ARGUMENTS,

@@ -287,9 +287,9 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         SERVER,
         "mv /srv/repository /srv/kept; mkdir /srv/repository;"
         " mount -t tmpfs -o size=$(($(du -sk /srv/kept | cut -f1) + 64))k tmpfs /srv/repository;"
-        " cp -r /srv/kept/jira /srv/repository/; head -c 200000 /dev/zero > /srv/repository/full || true",
+        " cp -r /srv/kept/jira /srv/repository/; cat /dev/zero > /srv/repository/full || true",
         "umount -l /srv/repository; rmdir /srv/repository; mv /srv/kept /srv/repository; systemctl restart repository",
-        "cannot be backed up",
+        "nothing can be written to the repository",
     ),
     "the disk of the host is full": (
         JIRA,
@@ -336,7 +336,7 @@ def test_a_kill_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: R
         f"""
         systemctl start --no-block {UNIT}
         for i in $(seq 400); do
-          if [ {program} = restic ]; then pgrep -f '[r]estic backup.*{HOME}' && break
+          if [ {program} = restic ]; then pgrep -f 'part=[h]ome' && break
           else pgrep -x pg_dump && break; fi
           sleep 0.05
         done >/dev/null

@@ -108,6 +108,7 @@ class Outcome:
             "forget": True,
             "create": True,
             "drain": 300,
+            "textfile_dir": None,
             "wait": 5,
             "controls": None,
             "enforce": ["DC-BKP-01", "DC-BKP-02"] if given.get("repository", True) else [],
@@ -225,6 +226,20 @@ class TestSettingUp:
         predicted, real = Outcome(host, check_mode=True, schedule="hourly"), Outcome(host, schedule="hourly")
         assert predicted.changes.entries == real.changes.entries
         assert ["systemctl", "start", "--no-block", f"{UNIT}.service"] in host.commands
+
+    def test_figures_are_linked_where_the_exporter_looks(self, host: Backed) -> None:
+        folder = "/var/lib/prometheus/node-exporter"
+        link = host.root / f"{folder[1:]}/atlassian-dc-backup-jira.prom"
+        target = "/var/lib/atlassian-dc-backup/metrics/jira.prom"
+        outcome = Outcome(host, textfile_dir=folder)
+        assert ["ln", "-sfn", target, f"{folder}/{link.name}"] in host.commands
+        assert "node-exporter" in outcome.reason("01")  # made by nobody here
+        link.parent.mkdir(parents=True)
+        link.symlink_to(target)
+        assert Outcome(host, textfile_dir=folder).changes.entries == []
+        link.unlink()
+        link.write_text("somebody else's")
+        assert "exists and is no link" in Outcome(host, textfile_dir=folder).reason("01")
 
     def test_what_systemd_refuses_is_the_reason(self, host: Backed) -> None:
         host.answers["systemd-analyze"] = (1, "", "Invalid calendar")

@@ -160,6 +160,11 @@ class TestComplaints:
         [
             ("Fatal: wrong password or no key found", "the password of the repository is wrong ("),
             ("Save(<data/1>) returned error: no space left on device", "the disk is full ("),
+            (
+                "unable to create lock in backend: 500\nruntime.goexit\n\t/usr/lib/go/asm.s:15",
+                "nothing can be written to",
+            ),
+            ("unable to create lock in backend: repository is already locked by PID 7", "somebody else has locked"),
             ("dial tcp 10.0.0.1:8000: connect: connection refused", "it cannot be reached ("),
             ('{"message_type":"exit_error","code":1,"message":"Fatal: x"}', "Fatal: x"),
             ('{"message_type":"error","error":{"Op":"open","Path":"/x","Err":13}}', "open: Permission denied"),
