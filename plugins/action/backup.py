@@ -7,9 +7,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import key_of_instance
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import collection_version
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._credentials import from_environment
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._drills import DEFAULT_FOLDER, DrillError, Drills
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import (
     add_product_data,
     load_products,
@@ -47,5 +50,10 @@ class ActionModule(ControlAction):
             if arguments.get(name) is not None:
                 # As one text: of its parts, each would be a secret, and names of accounts stand in many a path.
                 arguments[name] = json.dumps(arguments[name])
+        keys = [key_of_instance(instance, arguments["host"]) for instance in arguments.get("instances") or ()]
+        try:
+            arguments.setdefault("drills", Drills(arguments.get("copies") or DEFAULT_FOLDER).read(keys))
+        except DrillError as exc:
+            raise AnsibleActionFail(str(exc)) from exc
         add_product_data(arguments, "products", knowledge)
         return arguments

@@ -6,30 +6,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import key_of_instance
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_scope import needs_backup
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._drills import DrillError, Drills
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._drills import DEFAULT_FOLDER, DrillError, Drills
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import load_products, product_data
 
 
 class ActionModule(ControlAction):
-    """Hands the module the results of drills that are kept here, and keeps those that it returns."""
+    """Tells the module where products keep addresses of databases, and keeps the results of drills that it returns."""
 
     def module_arguments(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of the module."""
         arguments = super().module_arguments(task_vars)
         arguments.pop("record", None)
-        self._drills = Drills(str(arguments.pop("copies", "./atlassian-dc-backups")))
-        arguments.setdefault("host", task_vars["inventory_hostname"])
-        if arguments.get("action") == "judge":
-            keys = [key_of_instance(instance, arguments["host"]) for instance in arguments.get("instances") or ()]
-            try:
-                arguments.setdefault("drills", self._drills.read(keys))
-            except DrillError as exc:
-                raise AnsibleActionFail(str(exc)) from exc
-            arguments.setdefault("without", [name for name in load_products() if not needs_backup(product_data(name))])
+        self._drills = Drills(str(arguments.pop("copies", DEFAULT_FOLDER)))
         if arguments.get("action") in ("plan", "restore"):
             secrets = {name: product_data(name).get("secrets") or {} for name in load_products()}
             arguments.setdefault("logins", {name: told.get("database") or [] for name, told in secrets.items()})

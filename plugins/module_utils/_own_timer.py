@@ -56,6 +56,7 @@ class OwnTimer:
         root: folder that stands for ``/``; anything but ``/`` only in tests.
         judge_runs: whether a run that failed is a difference, for which the service is started once more. Otherwise
             somebody else judges how runs end.
+        begins: whether the service is started once when its timer is new.
 
     """
 
@@ -69,8 +70,10 @@ class OwnTimer:
         run_command: RunCommand,
         root: str = "/",
         judge_runs: bool = True,
+        begins: bool = True,
     ) -> None:
         self._judge_runs = judge_runs
+        self._begins = begins
         self.service, self.timer = f"{name}.service", f"{name}.timer"
         self.units = (OwnFile(f"{SYSTEMD}/{self.service}", service), OwnFile(f"{SYSTEMD}/{self.timer}", timer))
         self.files = files
@@ -140,13 +143,15 @@ class OwnTimer:
         """
         shown = self._shown()
         changed = [unit for unit in self.units if self._differs(unit)]
-        for file in self.files:
+        new = [file for file in self.files if not os.path.lexists(self._real(file.path))]
+        # What a unit starts has to be there for it to be verified; what is there already is changed after that only.
+        for file in new:
             self._write(file)
         if changed and not self.changes.check_mode:
-            # What a unit starts has to be there.
             self._verify()
-        for file in self.units:
-            self._write(file)
+        for file in (*self.files, *self.units):
+            if file not in new:
+                self._write(file)
         if changed or self._stale(shown):
             self.changes.reload_units()
         timer = shown.get(self.timer, {})
@@ -159,7 +164,7 @@ class OwnTimer:
         if result != "success":
             # What it ended with is told until it has begun again, which takes a moment.
             self.changes.systemctl("reset-failed", self.service, "last run", "failed", "forgotten")
-        if result != "success" or not timer.get("UnitFileState"):
+        if result != "success" or (self._begins and not timer.get("UnitFileState")):
             before = "failed" if result != "success" else "never"
             self.changes.systemctl("start", self.service, "last run", before, "begun", options=("--no-block",))
 

@@ -12,10 +12,11 @@ version_added: 0.7.0
 description:
   - Judges whether database and homes of each product are backed up on a schedule (V(DC-BKP-01)), whether the backups
     are encrypted, off the host, and out of reach of the product's account (V(DC-BKP-02)), whether the last one
-    succeeded and is recent enough (V(DC-BKP-03)), and whether it holds what a restore needs beside data
-    (V(DC-BKP-05)).
+    succeeded and is recent enough (V(DC-BKP-03)), whether a restore was tried and went well (V(DC-BKP-04)), and whether
+    the last backup holds what a restore needs beside data (V(DC-BKP-05)).
   - Sets up a service and a timer for each product, C(atlassian-dc-backup@INSTANCE), which run restic and the database's
-    own tools under an account of their own. The first backup is begun and waited for no longer than O(wait).
+    own tools under an account of their own. The first backup is begun and waited for no longer than O(wait),
+    but that of a product which has to be locked meanwhile is left to the timer.
   - What a backup has left on the host is judged; the repository is not asked.
 options:
   packages:
@@ -96,6 +97,20 @@ options:
     description: Seconds for which the first backup is waited for.
     type: int
     default: 120
+  copies:
+    description: Folder on the controller that keeps the results of drills. Relative to the current directory.
+    type: path
+    default: ./atlassian-dc-backups
+  drills:
+    description:
+      - What is kept there, by key.
+      - Filled in by the action plugin.
+    type: dict
+    default: {}
+  drill_max_age:
+    description: Most days since the last drill.
+    type: float
+    default: 100
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
   - atlassian_dc.hardening.controls
@@ -118,7 +133,7 @@ EXAMPLES = r"""
       url: rest:https://backup.example.com/jira
       password: "{{ vault_backup_password }}"
     schedule: "*-*-* 02:00"
-  tags: [DC-BKP-01, DC-BKP-02, DC-BKP-03, DC-BKP-05]
+  tags: [DC-BKP-01, DC-BKP-02, DC-BKP-03, DC-BKP-04, DC-BKP-05]
 """
 
 RETURN = r"""
@@ -190,14 +205,17 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._own_progra
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._own_timer import OwnFile, OwnTimer
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import package_manager
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_kept import last_drill, path_on_host
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import judge
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand, quote_word, show_units
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._walk import Mounts
 
 SCHEDULED = "DC-BKP-01"
 APART = "DC-BKP-02"
 RECENT = "DC-BKP-03"
+TRIED = "DC-BKP-04"
 COMPLETE = "DC-BKP-05"
-CONTROLS = (SCHEDULED, APART, RECENT, COMPLETE)
+CONTROLS = (SCHEDULED, APART, RECENT, TRIED, COMPLETE)
 
 NEED = "atlassian_dc_backup_repository"
 ACCOUNT = "atlassian-dc-backup"
@@ -341,12 +359,18 @@ class _Instance:
         self.data: dict[str, Any] = (self.params["products"] or {}).get(str(instance["product"])) or {}
         self.refused: list[Evidence] = []
 
+    @property
+    def _locks(self) -> bool:
+        """Whether people are kept from their work while it is backed up: then only its timer begins a backup."""
+        return bool((self.data.get("backup") or {}).get("maintenance"))
+
     def run(self) -> None:
         """Judge it, and put right what may be."""
         if self._is_without():
             return
         scope = Scope(self.instance, self.data, str(self.params["host"]), self.host.files)
         self.host.keys[self.name] = scope.key
+        self._judge_tried(scope)
         other = self.host.given("other", self.instance)
         if other:
             self._judge_other(other)
@@ -355,18 +379,15 @@ class _Instance:
         else:
             self._judge(scope)
 
-    def _everything(self, status: str, reason: str, proof: list[Evidence] | None = None) -> None:
-        for control in CONTROLS:
-            self.findings.add(control, self.name, status, reason, proof or [])
-
     def _is_without(self) -> bool:
         """Say of what needs no backup that it needs none; whether that is so."""
         if not needs_backup(self.data):
+            status, reason = "not_checked", f"what a restore of {self.instance['product']} needs is not known"
             if self.instance.get("part_of"):
+                status = "not_applicable"
                 reason = f"nothing of it is needed for a restore of {self.instance['part_of']}"
-                self._everything("not_applicable", reason)
-            else:
-                self._everything("not_checked", f"what a restore of {self.instance['product']} needs is not known")
+            for control in CONTROLS:
+                self.findings.add(control, self.name, status, reason)
             return True
         return False
 
@@ -374,7 +395,9 @@ class _Instance:
 
     def _judge_without_repository(self) -> None:
         reason = f"{NEED} is not set, so this role makes no backups"
-        self._everything("fail", reason, [evidence(NEED, "the repository that backups go to", "not set")])
+        proof = [evidence(NEED, "the repository that backups go to", "not set")]
+        for control in (SCHEDULED, APART, RECENT, COMPLETE):
+            self.findings.add(control, self.name, "fail", reason, proof)
 
     def _judge_other(self, other: Mapping[str, Any]) -> None:
         """Judge by what another tool leaves behind."""
@@ -436,7 +459,7 @@ class _Instance:
             self._link_figures()
             begun = self._read()[0]
             timer.put_right()
-            if begun is not None and begun.whole is None and begun.result == FAILED:
+            if not self._locks and begun is not None and begun.whole is None and begun.result == FAILED:
                 # What has kept the first one from succeeding may be what was put right.
                 self.changes.systemctl("start", timer.service, "last run", "failed", "begun", options=("--no-block",))
             self._wait(timer)
@@ -482,6 +505,7 @@ class _Instance:
             self.host.run_command,
             self.host.root,
             judge_runs=False,
+            begins=not self._locks,
         )
 
     def _config(self, scope: Scope, database: dict[str, Any] | None) -> dict[str, Any]:
@@ -655,6 +679,15 @@ class _Instance:
                     ["gpasswd", "--add", name, ACCOUNT],
                 )
 
+    # ---- DC-BKP-04 ---------------------------------------------------------------------------
+
+    def _judge_tried(self, scope: Scope) -> None:
+        kept, path = (self.params["drills"] or {}).get(scope.key), self.host.real(path_on_host(scope.key))
+        result, problem = last_drill(scope.key, kept, path)
+        how = f"run playbook backup_drill for {scope.key}"
+        status, reason, proof = judge(result, problem, self.params["drill_max_age"], time.time(), how)
+        self.findings.add(TRIED, self.name, status, reason, proof)
+
     # ---- DC-BKP-03 and 05 --------------------------------------------------------------------
 
     def _read(self) -> tuple[State | None, str]:
@@ -670,6 +703,8 @@ class _Instance:
         where = f"the last backup of {self.name}"
         if state is None or state.key != scope.key:
             reason = problem or "no backup was made yet"
+            if self._locks and not problem:
+                reason += f": {self.name} is locked meanwhile, so the first is left to the timer"
             return self.findings.add(RECENT, self.name, "fail", reason, [evidence(where, "a success", reason)])
         limit = MAX_AGE * self.params["interval"]
         reasons, drift = [], []
@@ -841,6 +876,9 @@ def main() -> None:
             "drain": {"type": "int", "default": 300},
             "textfile_dir": {"type": "path"},
             "wait": {"type": "int", "default": 120},
+            "copies": {"type": "path", "default": "./atlassian-dc-backups"},
+            "drills": {"type": "dict", "default": {}},
+            "drill_max_age": {"type": "float", "default": 100},
             **CONTROL_ARGUMENTS,
             **RECORD_ARGUMENTS,
         },

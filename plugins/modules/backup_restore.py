@@ -7,12 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_restore
-short_description: Restore backups of Data Center products, or try that, and judge whether it was tried
+short_description: Restore backups of Data Center products, or try that
 version_added: 0.7.0
 description:
   - Has a host restore backups to a scratch folder and a scratch database, compare both with what was noted when the
     backups were made, and remove them. No product is started.
-  - Judges whether that was done and went well (V(DC-BKP-04)).
   - Restores a backup to its place, where nothing is yet. What is there is overwritten only where it is named, and even
     then moved aside; a database is loaded only into an empty one. Nothing is started.
   - What takes long is done by a unit of its own, which O(action=drill) and O(action=restore) start, and
@@ -22,13 +21,12 @@ options:
     description:
       - V(drill) begins a drill.
       - V(drill_result) tells whether it still runs, and what it has found.
-      - V(judge) judges the last ones.
       - V(plan) tells what a restore would do, and what speaks against it.
       - V(restore) begins to restore, unless something speaks against it.
       - V(restore_result) tells whether that still runs, and how it ended.
     type: str
     required: true
-    choices: [drill, drill_result, judge, plan, restore, restore_result]
+    choices: [drill, drill_result, plan, restore, restore_result]
   repository:
     description: The repository of restic.
     type: dict
@@ -72,32 +70,10 @@ options:
   instances:
     description:
       - The instances of the host, as discovery describes them.
-      - They are judged by O(action=judge); nothing is restored while the one that is meant runs.
+      - Nothing is restored while the one that is meant runs.
     type: list
     elements: dict
     default: []
-  host:
-    description:
-      - Name of the host in the repository.
-      - Filled in by the action plugin.
-    type: str
-  drills:
-    description:
-      - Results of drills by key, as they are kept on the controller.
-      - Filled in by the action plugin.
-    type: dict
-    default: {}
-  without:
-    description:
-      - Products of which there is nothing to back up.
-      - Filled in by the action plugin from product data.
-    type: list
-    elements: str
-    default: []
-  max_age:
-    description: Most days since the last drill.
-    type: float
-    default: 100
   parts:
     description: What of the backup is restored, such as V(database) and V(home-jira1). Undefined, all of it.
     type: list
@@ -142,7 +118,6 @@ options:
     default: {}
 extends_documentation_fragment:
   - atlassian_dc.hardening.attributes
-  - atlassian_dc.hardening.controls
 seealso:
   - name: Restore
     description: What a drill looks at, how a backup is restored, and what happens when something fails.
@@ -172,20 +147,9 @@ EXAMPLES = r"""
     repository: "{{ atlassian_dc_backup_repository }}"
     key: jira1-jira
     packages: {restic: restic, postgresql: postgresql-client}
-
-- name: Judge whether a restore was tried
-  atlassian_dc.hardening.backup_restore:
-    action: judge
-    instances: "{{ ansible_facts.atlassian_dc.instances }}"
-  tags: [DC-BKP-04]
 """
 
 RETURN = r"""
-dc_findings:
-  description: What was found for the control.
-  returned: with O(action=judge)
-  type: list
-  elements: dict
 dc_changes:
   description: What was changed, or would be in check mode.
   returned: always
@@ -213,7 +177,6 @@ import dataclasses
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -221,15 +184,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _restore_drill  # noqa: F401 - is sent
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import (
     Manifest,
-    key_of_instance,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import ResticError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_scope import CA_FILES, PORTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._database_logins import Login, read_logins
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_parse import ParseError
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._files import read_regular
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import CONTROL_ARGUMENTS, Findings
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._jdbc import is_local, parse_jdbc
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import package_manager
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_host import (
@@ -243,6 +203,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_ho
     restore_properties,
     scratch_folder,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_kept import MAX_RESULT, path_on_host
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_plan import folder_of, plan
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_repository import Repository, chosen
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import (
@@ -250,21 +211,14 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_re
     PASSED,
     Result,
     ResultError,
-    judge,
     parse_result,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_run import progress
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_target import TARGETS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import below
 
-CONTROL = "DC-BKP-04"
-MAX_RESULT = 1024 * 1024
-STATE = "/var/lib/atlassian-dc-backup"
-"""Where the host keeps what became of its backups."""
-NAME = "drill.json"
 RESTORE = "atlassian-dc-restore"
-NOTHING_KNOWN = "what a restore of it needs is not known"
-ACTIONS = ("drill", "drill_result", "judge", "plan", "restore", "restore_result")
+ACTIONS = ("drill", "drill_result", "plan", "restore", "restore_result")
 
 
 class Drills:
@@ -326,7 +280,7 @@ class Drills:
         found = results_of(os.path.join(self._params["folder"], ACCOUNT, "results"), self.program)
         for key, result in found.items():
             if result.backup:
-                self._changes.write_file(f"{STATE}/{key}/{NAME}", result.to_json(), 0o644)
+                self._changes.write_file(path_on_host(key), result.to_json(), 0o644)
         return found
 
 
@@ -501,63 +455,6 @@ def results_of(folder: str, program: Program) -> dict[str, Result]:
     return found
 
 
-def judge_all(params: dict[str, Any], findings: Findings) -> None:
-    """Judge the last drill of each instance.
-
-    Args:
-        params: the module's parameters.
-        findings: where to put what was found.
-
-    """
-    instances = params["instances"]
-    if not instances:
-        findings.add(CONTROL, None, "not_applicable", "no product was found on this host")
-    for instance in instances:
-        if instance["product"] in params["without"]:
-            status = "not_applicable" if instance.get("part_of") else "not_checked"
-            whole = instance.get("part_of")
-            reason = f"nothing of it is needed for a restore of {whole}" if whole else NOTHING_KNOWN
-            findings.add(CONTROL, instance["name"], status, reason)
-            continue
-        key = key_of_instance(instance, params["host"])
-        result, problem = last_drill(key, params["drills"].get(key))
-        status, reason, proof = judge(
-            result, problem, params["max_age"], time.time(), f"run playbook backup_drill for {key}"
-        )
-        findings.add(CONTROL, instance["name"], status, reason, proof)
-
-
-def last_drill(key: str, kept: str | None) -> tuple[Result | None, str]:
-    """Return the newest result that is known, and what is wrong with one that cannot be read.
-
-    Args:
-        key: of the instance.
-        kept: that on the controller, None where there is none.
-
-    """
-    texts: list[str | bytes] = [] if kept is None else [kept]
-    found: list[Result] = []
-    problem = ""
-    path = f"{STATE}/{key}/{NAME}"
-    try:
-        texts.append(read_regular(path, MAX_RESULT)[0])
-    except FileNotFoundError:
-        pass
-    except OSError as exc:
-        problem = f"{path}: {exc.strerror}"
-    for text in texts:
-        try:
-            result = parse_result(text)
-        except ResultError as exc:
-            problem = f"the result of the last drill cannot be used: {exc}"
-            continue
-        if result.key == key:
-            found.append(result)
-        else:
-            problem = f"the result of the last drill is that of {result.key}"
-    return max(found, key=lambda result: result.finished, default=None), problem
-
-
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -577,10 +474,6 @@ def main() -> None:
             "read_data": {"type": "str", "default": "5%"},
             "folder": {"type": "path", "default": "/var/lib"},
             "instances": {"type": "list", "elements": "dict", "default": []},
-            "host": {"type": "str"},
-            "drills": {"type": "dict", "default": {}},
-            "without": {"type": "list", "elements": "str", "default": []},
-            "max_age": {"type": "float", "default": 100},
             "parts": {"type": "list", "elements": "str"},
             "overwrite": {"type": "list", "elements": "str", "default": []},
             "database": {
@@ -596,21 +489,16 @@ def main() -> None:
                 },
             },
             "logins": {"type": "dict", "default": {}},
-            **CONTROL_ARGUMENTS,
         },
         supports_check_mode=True,
     )
-    findings = Findings(module.params, (CONTROL,), module.check_mode)
     # What a drill makes is gone after it: there is nothing to take back.
     changes = Changes.of(module, recorded=False)
     result: dict[str, Any] = {}
     msg = ""
     try:
         action = module.params["action"]
-        if action == "judge":
-            judge_all(module.params, findings)
-            result["dc_findings"] = findings.results
-        elif action == "drill":
+        if action == "drill":
             Drills(module, changes).begin()
         elif action in ("plan", "restore"):
             result["plan"], msg = Restores(module, changes).plan(begin=action == "restore")

@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+DEFAULT_FOLDER = "./atlassian-dc-backups"
+
 
 class DrillError(Exception):
     """A result cannot be read or written; says why."""

@@ -11,14 +11,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.atlassian_dc.hardening.plugins.action.backup import knowledge
+from ansible_collections.atlassian_dc.hardening.plugins.action.backup import ActionModule, knowledge
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_state import State, Success
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Findings
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Check, Result, utc
 from ansible_collections.atlassian_dc.hardening.plugins.modules import backup
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._drills import Drills
 from unit.log_keeping.kept_host import KeptHost
 
 CONFIG = """<jira-database-config><jdbc-datasource><url>{url}</url><username>jira</username>
@@ -110,6 +113,8 @@ class Outcome:
             "drain": 300,
             "textfile_dir": None,
             "wait": 5,
+            "drills": {},
+            "drill_max_age": 100,
             "controls": None,
             "enforce": ["DC-BKP-01", "DC-BKP-02"] if given.get("repository", True) else [],
             **given,
@@ -123,7 +128,7 @@ class Outcome:
     @property
     def statuses(self) -> str:
         """Statuses of 01, 02, 03 and 05."""
-        return " ".join(self.by_control[control]["status"] for control in backup.CONTROLS)
+        return " ".join(self.by_control[f"DC-BKP-0{number}"]["status"] for number in (1, 2, 3, 5))
 
     def reason(self, control: str) -> str:
         return str(self.by_control[f"DC-BKP-{control}"]["reason"])
@@ -219,6 +224,14 @@ class TestSettingUp:
         Outcome(host)
         assert host.ran("systemctl", "start", "--no-block") == [["systemctl", "start", "--no-block", f"{UNIT}.service"]]
 
+    def test_that_of_a_product_that_is_locked_meanwhile_is_left_to_the_timer(self, host: Backed) -> None:
+        told = knowledge()
+        told["jira"]["backup"] = {**told["jira"]["backup"], "maintenance": told["bitbucket"]["backup"]["maintenance"]}
+        outcome = Outcome(host, products=told, credentials={"jira": {"token": "t"}})
+        assert outcome.by_control["DC-BKP-01"]["status"] == "fixed", outcome.reason("01")
+        assert host.ran("systemctl", "start", "--no-block") == []
+        assert "the first is left to the timer" in outcome.reason("03")
+
     def test_a_first_backup_that_failed_is_tried_again_once_something_was_put_right(self, host: Backed) -> None:
         Outcome(host)
         host.left(State("jira1-jira", time.time(), "failure", "no"))
@@ -293,6 +306,40 @@ class TestDatabases:
         Outcome(host, databases={"jira": {"command": ["/usr/local/sbin/dump", "jira"]}})
         assert config_of(host)["database"]["command"] == ["/usr/local/sbin/dump", "jira"]
         assert host.packages == {"restic"}
+
+
+class TestDrills:
+    def result(self, outcome: str, key: str = "jira1-jira") -> str:
+        when = utc(time.time())
+        checks = (Check("database", outcome, "other rows", 1.0),)
+        return Result(key, "20261129T100000Z", "jira", "drill1", when, when, 1, checks).to_json()
+
+    def test_one_that_was_never_tried_says_what_to_do(self, host: Backed) -> None:
+        outcome = Outcome(host, repository=None)
+        assert outcome.by_control["DC-BKP-04"]["status"] == "fail"
+        assert (
+            outcome.reason("04") == "no restore is known to have been tried: run playbook backup_drill for jira1-jira"
+        )
+
+    @pytest.mark.parametrize(
+        ("found", "status"), [("passed", "pass"), ("failed", "fail"), ("not tried", "not_checked")]
+    )
+    def test_its_result_counts_wherever_it_is_kept(self, host: Backed, found: str, status: str) -> None:
+        outcome = Outcome(host, drills={"jira1-jira": self.result(found)})
+        assert outcome.by_control["DC-BKP-04"]["status"] == status
+        host.write("/var/lib/atlassian-dc-backup/jira1-jira/drill.json", self.result(found))
+        assert Outcome(host).by_control["DC-BKP-04"]["status"] == status
+
+    def test_that_of_a_cluster_is_looked_up_by_its_id(self, host: Backed) -> None:
+        node = {**JIRA, "cluster": {"id": "db:5432/jira"}}
+        outcome = Outcome(host, instances=[node], drills={"db_5432_jira": self.result("passed", "db_5432_jira")})
+        assert outcome.by_control["DC-BKP-04"]["status"] == "pass"
+
+    def test_the_module_is_told_what_the_controller_keeps(self, tmp_path: Path) -> None:
+        Drills(str(tmp_path)).keep("jira1-jira", "text")
+        plugin = ActionModule.__new__(ActionModule)
+        plugin._task = SimpleNamespace(args={"copies": str(tmp_path), "instances": [JIRA]}, check_mode=True)
+        assert plugin.module_arguments({"inventory_hostname": "jira1"})["drills"] == {"jira1-jira": "text"}
 
 
 class TestJudging:

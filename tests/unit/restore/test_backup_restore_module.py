@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""DC-BKP-04 of the instances of a host, and the results of drills on the controller."""
+"""What becomes of the results of drills, on the controller too."""
 
 from __future__ import annotations
 
@@ -12,99 +12,18 @@ from typing import Any
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.action.backup_restore import ActionModule
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Findings
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Check, Result, utc
-from ansible_collections.atlassian_dc.hardening.plugins.modules import backup_restore
-from ansible_collections.atlassian_dc.hardening.plugins.modules.backup_restore import (
-    CONTROL,
-    complaint,
-    judge_all,
-    last_drill,
-)
+from ansible_collections.atlassian_dc.hardening.plugins.modules.backup_restore import complaint
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._drills import DrillError, Drills
 from unit.restore.manifests import BACKUP
 
 KEY = "jira1-jira"
-JIRA = {"name": "jira", "product": "jira", "cluster": None}
 
 
-def result(outcome: str = "passed", age: float = 0, key: str = KEY) -> Result:
-    when = utc(time.time() - age)
-    return Result(key, BACKUP, "jira", "drill1", when, when, 1, (Check("database", outcome, "said", 1.0),))
-
-
-def judged(instances: list[dict[str, Any]], **drills: str) -> list[tuple[Any, str, str]]:
-    params = {
-        "instances": instances,
-        "host": "jira1",
-        "drills": drills,
-        "without": ["bamboo_agent"],
-        "max_age": 100,
-        "controls": None,
-        "enforce": None,
-    }
-    findings = Findings(params, (CONTROL,), check_mode=True)
-    judge_all(params, findings)
-    return [(found["instance"], found["status"], found["reason"]) for found in findings.results]
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(backup_restore, "STATE", str(tmp_path))
-    return tmp_path
-
-
-def test_every_instance_is_judged() -> None:
-    unknown = {"name": "agent", "product": "bamboo_agent"}
-    part = {**unknown, "name": "part", "part_of": "bamboo"}
-    assert judged([JIRA, unknown, part], **{KEY: result().to_json()}) == [
-        ("jira", "pass", ""),
-        ("agent", "not_checked", "what a restore of it needs is not known"),
-        ("part", "not_applicable", "nothing of it is needed for a restore of bamboo"),
-    ]
-    assert judged([]) == [(None, "not_applicable", "no product was found on this host")]
-
-
-def test_an_untried_backup_says_what_to_do() -> None:
-    assert judged([JIRA]) == [
-        ("jira", "fail", "no restore is known to have been tried: run playbook backup_drill for jira1-jira")
-    ]
-
-
-def test_a_cluster_is_looked_up_by_its_id() -> None:
-    node = {**JIRA, "cluster": {"id": "db:5432/jira"}}
-    assert judged([node], db_5432_jira=result(key="db_5432_jira").to_json())[0][1] == "pass"
-
-
-def test_the_newest_result_counts(state: Path) -> None:
-    (state / KEY).mkdir()
-    (state / KEY / "drill.json").write_text(result("failed", age=60).to_json())
-    assert judged([JIRA], **{KEY: result(age=3600).to_json()})[0][1] == "fail"
-    assert judged([JIRA], **{KEY: result(age=1).to_json()})[0][1] == "pass"
-    assert judged([JIRA])[0][1] == "fail"
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("{", "the result of the last drill cannot be used: line 1"),
-        (result(key="other").to_json(), "the result of the last drill is that of other"),
-    ],
-)
-def test_a_result_that_cannot_be_used_is_none(text: str, words: str) -> None:
-    known, problem = last_drill(KEY, text)
-    assert known is None
-    assert words in problem
-
-
-def test_a_link_in_its_place_is_not_followed(state: Path) -> None:
-    (state / KEY).mkdir()
-    (state / "elsewhere").write_text(result().to_json())
-    (state / KEY / "drill.json").symlink_to("../elsewhere")
-    known, problem = last_drill(KEY, None)
-    assert known is None
-    assert problem.endswith("drill.json: Too many levels of symbolic links")
+def result(outcome: str) -> Result:
+    when = utc(time.time())
+    return Result(KEY, BACKUP, "jira", "drill1", when, when, 1, (Check("database", outcome, "said", 1.0),))
 
 
 def test_what_has_not_passed_is_told() -> None:
@@ -131,15 +50,10 @@ def action(**given: Any) -> tuple[ActionModule, dict[str, Any]]:
     return found, found.module_arguments({"inventory_hostname": "jira1"})
 
 
-def test_the_module_is_told_of_kept_results_and_of_products(tmp_path: Path) -> None:
-    Drills(str(tmp_path)).keep(KEY, "text")
-    _plugin, arguments = action(action="judge", copies=str(tmp_path), instances=[JIRA])
-    assert (arguments["drills"], arguments["host"]) == ({KEY: "text"}, "jira1")
-    assert "bamboo_agent" in arguments["without"]
-    assert "jira" not in arguments["without"]
+def test_the_module_is_told_of_products() -> None:
     _plugin, arguments = action(action="plan")
     assert arguments["logins"]["jira"][0]["path"] == "dbconfig.xml"
-    assert not {"copies", "record", "drills"} & set(arguments)
+    assert not {"copies", "record"} & set(arguments)
 
 
 @pytest.mark.parametrize(("name", "kept"), [("drill_result", True), ("restore_result", False)])
