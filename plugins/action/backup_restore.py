@@ -29,6 +29,7 @@ class ActionModule(ControlAction):
                 arguments.setdefault("drills", self._drills.read(keys))
             except DrillError as exc:
                 raise AnsibleActionFail(str(exc)) from exc
+        if arguments.get("action") in ("judge", "drill"):
             arguments.setdefault("without", [name for name in load_products() if not needs_backup(product_data(name))])
         if arguments.get("action") in ("plan", "restore"):
             secrets = {name: product_data(name).get("secrets") or {} for name in load_products()}

@@ -55,7 +55,8 @@ options:
   key:
     description:
       - Instance in the repository of which a backup is tried or restored.
-      - Undefined, the newest of each is tried, and that of the only one restored.
+      - Undefined, the newest of each of O(instances) is tried, or of each in the repository where there are none;
+        restored is that of the only one in the repository.
     type: str
   backup:
     description: Name of the backup, or V(latest).
@@ -72,7 +73,8 @@ options:
   instances:
     description:
       - The instances of the host, as discovery describes them.
-      - They are judged by O(action=judge); nothing is restored while the one that is meant runs.
+      - They are judged by O(action=judge), and their backups tried by O(action=drill); nothing is restored while the one
+        that is meant runs.
     type: list
     elements: dict
     default: []
@@ -296,7 +298,7 @@ class Drills:
         account = account_of(self._changes, repository["url"])
         scratch = scratch_folder(self._changes, params["folder"], account)
         config = {
-            "key": params["key"],
+            "keys": self._keys(),
             "backup": params["backup"],
             "read_data": params["read_data"],
             "scratch": scratch,
@@ -304,14 +306,22 @@ class Drills:
             "sockets": f"/run/{ACCOUNT}-sockets",
         }
         properties = drill_properties(account, scratch, ACCOUNT)
-        meant = params["key"] or "every instance"
+        meant = ", ".join(self._keys() or ["every instance"])
         self.program.start(config, repository, properties, f"tries backup {params['backup']} of {meant}")
+
+    def _keys(self) -> list[str] | None:
+        """Return the keys of the instances that are meant, None for all."""
+        params = self._params
+        if params["key"]:
+            return [params["key"]]
+        own = [each for each in params["instances"] if each["product"] not in params["without"]]
+        return [key_of_instance(each, params["host"]) for each in own] or None
 
     def _kinds(self, told: dict[str, Any]) -> set[str]:
         """Return the kinds of the databases that will be loaded."""
         kinds: set[str] = set()
         with opened(told) as repository, contextlib.suppress(ResticError):  # which the drill will tell
-            for key, backup in chosen(repository.backups(), self._params["key"], self._params["backup"]):
+            for key, backup in chosen(repository.backups(), self._keys(), self._params["backup"]):
                 database = repository.manifest(key, backup).database
                 kinds |= {database.kind} if database else set()
         return kinds
@@ -365,7 +375,7 @@ class Restores:
                 backups = repository.backups()
                 if params["key"] is None and len(backups) > 1:
                     raise ResticError(f"set atlassian_dc_restore_instance to one of {', '.join(backups)}")
-                key, backup = chosen(backups, params["key"], params["backup"])[0]
+                key, backup = chosen(backups, [params["key"]] if params["key"] else None, params["backup"])[0]
                 manifest = repository.manifest(key, backup)
                 database, password = self._database(repository, manifest)
             except ResticError as exc:

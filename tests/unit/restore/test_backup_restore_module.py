@@ -8,10 +8,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.action.backup_restore import ActionModule
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Findings
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Check, Result, utc
 from ansible_collections.atlassian_dc.hardening.plugins.modules import backup_restore
@@ -105,6 +106,21 @@ def test_a_link_in_its_place_is_not_followed(state: Path) -> None:
     known, problem = last_drill(KEY, None)
     assert known is None
     assert problem.endswith("drill.json: Too many levels of symbolic links")
+
+
+@pytest.mark.parametrize(
+    ("given", "keys"),
+    [
+        ({"key": "other"}, ["other"]),
+        ({}, [KEY]),
+        ({"instances": []}, None),
+        ({"without": ["jira"]}, None),
+    ],
+)
+def test_a_host_tries_the_backups_of_its_own_instances(given: dict[str, Any], keys: list[str] | None) -> None:
+    params = {"key": None, "instances": [JIRA], "without": [], "host": "jira1", **given}
+    module = SimpleNamespace(params=params, run_command=lambda *_argv, **_more: (0, "", ""))
+    assert backup_restore.Drills(cast(Any, module), Changes(True))._keys() == keys
 
 
 def test_what_has_not_passed_is_told() -> None:
