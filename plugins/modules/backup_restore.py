@@ -52,7 +52,6 @@ options:
       - What is not named has to be there.
     type: dict
     default: {}
-    default: {}
   key:
     description:
       - Instance in the repository of which a backup is tried or restored.

@@ -15,6 +15,7 @@ import pytest
 LONGEST = (
     "test_log_shipping",
     "test_firewall",
+    "test_restore",
     "test_guilty",
     "test_mutations",
     "test_prediction",
