@@ -115,7 +115,7 @@ def _error_words(error: Any) -> str:
     if not isinstance(error, dict):
         return str(error or "")
     number = error.get("Err")
-    words = os.strerror(number) if isinstance(number, int) else str(number or "")
+    words = os.strerror(number) if isinstance(number, int) and 0 < number < 1000 else str(number or "")
     return str(error.get("message") or f"{error.get('Op') or 'error'}: {words}")
 
 

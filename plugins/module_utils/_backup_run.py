@@ -81,9 +81,10 @@ SAMPLE_BYTES = 1024**3
 """Most that is read for it."""
 FILE_BYTES = 256 * 1024**2
 """Longest file that is taken into it."""
-READ_BACK = 3
-"""How many files of it are read back from the repository at once; the drill reads all."""
 READ_BACK_BYTES = 8 * 1024**2
+"""Longest file of it that is read back from the repository at once; the drill reads all."""
+MAX_CHANGED = 5
+"""Most files of it that have changed since and are hashed in the repository: each takes a start of restic."""
 CHUNK = 1024 * 1024
 PRUNE_SECONDS = 7 * 86400
 MAX_NAMED = 5
@@ -120,7 +121,10 @@ def nanoseconds(text: Any) -> int | None:
     found = _MTIME.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         return None
-    seconds = calendar.timegm(time.strptime(found[1], "%Y-%m-%dT%H:%M:%S"))
+    try:
+        seconds = calendar.timegm(time.strptime(found[1], "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return None
     if found[3] != "Z":
         hours, minutes = found[3][1:].split(":")
         seconds -= (-1 if found[3][0] == "-" else 1) * (int(hours) * 3600 + int(minutes) * 60)
@@ -390,8 +394,9 @@ class Backup:
         text = bytearray()
         self.restic.dump(newest.parts[MANIFEST][0], f"/{MANIFEST_FILE}", text.extend)
         manifest = parse_manifest(bytes(text))
-        finished = float(calendar.timegm(time.strptime(manifest.finished, "%Y-%m-%dT%H:%M:%SZ")))
-        return success_of(manifest, finished, finished - time_of(manifest.backup))
+        # A manifest may hold a time that no calendar has; when it was begun is known better then.
+        finished = (nanoseconds(manifest.finished) or time_of(newest.name) * 10**9) / 10**9
+        return success_of(manifest, finished, finished - time_of(newest.name))
 
     # ---- making it ---------------------------------------------------------------------------
 
@@ -461,6 +466,8 @@ class Backup:
     def _save_dump(self, key: str, dump: Dump) -> Part:
         begun = self.now()
         saved = self.restic.save_stream(key, self._tags(key, DATABASE), dump.file, dump.run)
+        if saved.bytes != dump.bytes:
+            raise BackupError(f"the dump has {dump.bytes} bytes, but the repository has taken {saved.bytes}")
         seconds = max(self.now() - begun, 0.0)
         return Part(DATABASE, saved.snapshot, (f"/{dump.file}",), dump.bytes, 1, seconds, dump.sha256)
 
@@ -514,6 +521,8 @@ class Backup:
         found: dict[str, str] = {}
         hashes: dict[str, dict[str, str]] = {place: {} for place in keys}
         for part in parts:
+            if part.part == DATABASE:
+                continue  # see `_check_dump`
             left = set(part.paths)
             for item in self.restic.files(part.snapshot):
                 path, size = item.get("path"), item.get("size", 0)
@@ -525,10 +534,6 @@ class Backup:
                 if item.get("type") != "file":
                     continue
                 node = Node(part.part, part.snapshot, path, size, nanoseconds(item.get("mtime")))
-                if part.part == DATABASE:
-                    if size != part.bytes:
-                        raise BackupError(f"the dump has {part.bytes} bytes, but the repository has {size} of it")
-                    continue
                 for place in keys:
                     if path == place or path.startswith(f"{place}/"):
                         hashes[place][path] = hash_on_host(node) or self._stored_hash(node)
@@ -557,21 +562,22 @@ class Backup:
     def _sample(self, chosen: list[Node]) -> list[SampleFile]:
         """Return the sample with its hashes; some of it is read back from the repository."""
         sample: list[SampleFile] = []
-        total, read_back = 0, 0
+        total, count, one_read = 0, 0, False
         for node in sorted(chosen, key=lambda node: node.path):
             total += node.size
             if total > SAMPLE_BYTES:
                 break
             digest = hash_on_host(node)
             changed = digest is None
-            if digest is None or (read_back < READ_BACK and node.size <= READ_BACK_BYTES):
-                if read_back >= 2 * READ_BACK:
+            if digest is None:
+                count += 1
+                if count > MAX_CHANGED:
                     continue
-                read_back += 1
-                stored_digest = self._stored_hash(node)
-                if digest is not None and digest != stored_digest:
+                digest = self._stored_hash(node)
+            elif not one_read and node.size <= READ_BACK_BYTES:
+                one_read = True
+                if digest != self._stored_hash(node):
                     raise BackupError(f"{node.path} comes back from the repository with another content")
-                digest = stored_digest
             sample.append(SampleFile(node.part, node.path, node.size, digest, changed))
         return sample
 
@@ -581,8 +587,11 @@ class Backup:
         return digest.hexdigest()
 
     def _check_dump(self, part: Part, dump: Dump) -> None:
-        """See that the database's own tool takes the dump as it lies in the repository."""
+        """See that the tool of the database takes the dump as the repository has it; of others, that all is there."""
         if not isinstance(dump, PostgreSQL):
+            sizes = [item.get("size") for item in self.restic.files(part.snapshot) if item.get("path") == part.paths[0]]
+            if sizes != [part.bytes]:
+                raise BackupError(f"the dump has {part.bytes} bytes, but the repository has {sizes} of it")
             return
         with subprocess.Popen(
             ["pg_restore", "--list"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

@@ -357,6 +357,19 @@ def test_a_kill_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: R
     assert last["result"] == "success", last
 
 
+def test_a_host_that_dies_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: Row) -> None:
+    before = story.whole()
+    story.lab.sh(JIRA, f"systemctl start --no-block {UNIT}; until pgrep -x pg_dump >/dev/null; do sleep 0.05; done")
+    story.lab.group.restart(JIRA, crash=True)
+    after, state = story.whole(), story.state()
+    right = after == before and state["result"] == "running"
+    row("backup: the host dies in the middle", "no backup", state["result"], right)
+    assert right, state
+    story.lab.sh(JIRA, "until runuser -u postgres -- psql -c 'select 1' >/dev/null 2>&1; do sleep 0.2; done")
+    last = story.backup()
+    assert last["result"] == "success", last
+
+
 def test_two_at_once_are_one_after_the_other(story: Story, row: Row) -> None:
     before = story.whole()
     story.lab.sh(JIRA, f"systemctl start {UNIT} & systemctl start {UNIT} & wait")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from pathlib import Path
@@ -14,7 +15,11 @@ import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_keep import kept, stored, time_of
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import is_backup
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_repository import repository_of
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import complaint_of, literal
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import (
+    _sort_line,
+    complaint_of,
+    literal,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import backup_name
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_state import (
     State,
@@ -184,6 +189,19 @@ class TestComplaints:
         told = complaint_of(text)
         assert len(told) < 600
         assert told
+
+    @given(st.binary() | JSON.map(lambda told: json.dumps(told).encode()))
+    def test_any_line_is_taken(self, line: bytes) -> None:
+        failed: list[tuple[str, str]] = []
+        _sort_line(line, failed, io.BytesIO(), {})
+        assert failed == []
+
+    @given(JSON | st.fixed_dictionaries({"Err": JSON | st.integers()}), JSON)
+    def test_what_failed_is_taken_by_its_path(self, error: Any, during: Any) -> None:
+        failed: list[tuple[str, str]] = []
+        told = {"message_type": "error", "error": error, "during": during, "item": "/x"}
+        _sort_line(json.dumps(told).encode(), failed, io.BytesIO(), {})
+        assert [path for path, _words in failed] == ["/x"]
 
     def test_a_path_as_a_pattern(self) -> None:
         assert literal("/a/[b]*?\\c") == "/a/\\[b\\]\\*\\?\\\\c"
