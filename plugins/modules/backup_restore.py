@@ -73,8 +73,8 @@ options:
   instances:
     description:
       - The instances of the host, as discovery describes them.
-      - They are judged by O(action=judge), and their backups tried by O(action=drill); nothing is restored while the one
-        that is meant runs.
+      - They are judged by O(action=judge), and their backups tried by O(action=drill).
+      - Nothing is restored while the one that is meant runs.
     type: list
     elements: dict
     default: []
