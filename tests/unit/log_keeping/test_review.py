@@ -307,7 +307,7 @@ def test_units_are_verified_first(host: KeptHost, code: int) -> None:
     result = run(host)
     assert result["status"] == ("fail" if code else "fixed")
     assert ("calendar" in result["reason"]) == bool(code)
-    assert (host.root / log_review.CONFIG.lstrip("/")).exists() == (not code)
+    assert (host.root / f"etc/systemd/system/{log_review.UNIT}.timer").exists() == (not code)
 
 
 def test_a_schedule_is_one_line(host: KeptHost) -> None:
