@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_scope import needs_backup
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._drills import DEFAULT_FOLDER, DrillError, Drills
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import load_products, product_data
@@ -19,6 +20,9 @@ class ActionModule(ControlAction):
         arguments = super().module_arguments(task_vars)
         arguments.pop("record", None)
         self._drills = Drills(str(arguments.pop("copies", DEFAULT_FOLDER)))
+        if arguments.get("action") == "drill":
+            arguments.setdefault("host", task_vars["inventory_hostname"])
+            arguments.setdefault("without", [name for name in load_products() if not needs_backup(product_data(name))])
         if arguments.get("action") in ("plan", "restore"):
             secrets = {name: product_data(name).get("secrets") or {} for name in load_products()}
             arguments.setdefault("logins", {name: told.get("database") or [] for name, told in secrets.items()})

@@ -81,9 +81,10 @@ SAMPLE_BYTES = 1024**3
 """Most that is read for it."""
 FILE_BYTES = 256 * 1024**2
 """Longest file that is taken into it."""
-READ_BACK = 3
-"""How many files of it are read back from the repository at once; the drill reads all."""
 READ_BACK_BYTES = 8 * 1024**2
+"""Longest file of it that is read back from the repository at once; the drill reads all."""
+MAX_CHANGED = 5
+"""Most files of it that have changed since and are hashed in the repository: each takes a start of restic."""
 CHUNK = 1024 * 1024
 PRUNE_SECONDS = 7 * 86400
 MAX_NAMED = 5
@@ -465,6 +466,8 @@ class Backup:
     def _save_dump(self, key: str, dump: Dump) -> Part:
         begun = self.now()
         saved = self.restic.save_stream(key, self._tags(key, DATABASE), dump.file, dump.run)
+        if saved.bytes != dump.bytes:
+            raise BackupError(f"the dump has {dump.bytes} bytes, but the repository has taken {saved.bytes}")
         seconds = max(self.now() - begun, 0.0)
         return Part(DATABASE, saved.snapshot, (f"/{dump.file}",), dump.bytes, 1, seconds, dump.sha256)
 
@@ -518,6 +521,8 @@ class Backup:
         found: dict[str, str] = {}
         hashes: dict[str, dict[str, str]] = {place: {} for place in keys}
         for part in parts:
+            if part.part == DATABASE:
+                continue  # see `_check_dump`
             left = set(part.paths)
             for item in self.restic.files(part.snapshot):
                 path, size = item.get("path"), item.get("size", 0)
@@ -529,10 +534,6 @@ class Backup:
                 if item.get("type") != "file":
                     continue
                 node = Node(part.part, part.snapshot, path, size, nanoseconds(item.get("mtime")))
-                if part.part == DATABASE:
-                    if size != part.bytes:
-                        raise BackupError(f"the dump has {part.bytes} bytes, but the repository has {size} of it")
-                    continue
                 for place in keys:
                     if path == place or path.startswith(f"{place}/"):
                         hashes[place][path] = hash_on_host(node) or self._stored_hash(node)
@@ -561,21 +562,22 @@ class Backup:
     def _sample(self, chosen: list[Node]) -> list[SampleFile]:
         """Return the sample with its hashes; some of it is read back from the repository."""
         sample: list[SampleFile] = []
-        total, read_back = 0, 0
+        total, count, one_read = 0, 0, False
         for node in sorted(chosen, key=lambda node: node.path):
             total += node.size
             if total > SAMPLE_BYTES:
                 break
             digest = hash_on_host(node)
             changed = digest is None
-            if digest is None or (read_back < READ_BACK and node.size <= READ_BACK_BYTES):
-                if read_back >= 2 * READ_BACK:
+            if digest is None:
+                count += 1
+                if count > MAX_CHANGED:
                     continue
-                read_back += 1
-                stored_digest = self._stored_hash(node)
-                if digest is not None and digest != stored_digest:
+                digest = self._stored_hash(node)
+            elif not one_read and node.size <= READ_BACK_BYTES:
+                one_read = True
+                if digest != self._stored_hash(node):
                     raise BackupError(f"{node.path} comes back from the repository with another content")
-                digest = stored_digest
             sample.append(SampleFile(node.part, node.path, node.size, digest, changed))
         return sample
 
@@ -585,8 +587,11 @@ class Backup:
         return digest.hexdigest()
 
     def _check_dump(self, part: Part, dump: Dump) -> None:
-        """See that the database's own tool takes the dump as it lies in the repository."""
+        """See that the tool of the database takes the dump as the repository has it; of others, that all is there."""
         if not isinstance(dump, PostgreSQL):
+            sizes = [item.get("size") for item in self.restic.files(part.snapshot) if item.get("path") == part.paths[0]]
+            if sizes != [part.bytes]:
+                raise BackupError(f"the dump has {part.bytes} bytes, but the repository has {sizes} of it")
             return
         with subprocess.Popen(
             ["pg_restore", "--list"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -688,7 +693,9 @@ def main(arguments: list[str]) -> int:
         os.environ.get(variable, "").split(":")[0]
         for variable in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "CACHE_DIRECTORY")
     )
-    if action not in ("run", "release") or not name or not (credentials and state and runtime and cache):
+    # What comes after a service is handed no credentials.
+    given = state and runtime and cache and (credentials or action == "release")
+    if action not in ("run", "release") or not name or not given:
         sys.stderr.write("this is started by atlassian-dc-backup@INSTANCE.service\n")
         return 2
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -698,8 +705,8 @@ def main(arguments: list[str]) -> int:
         if action == "release":
             return _release(folder, name)
         config, secrets = _load(f"{credentials}/config"), _load(f"{credentials}/secrets")
-        given = secrets["repository"]
-        restic = Restic(given["url"], given["password"], given["environment"], cache)
+        told = secrets["repository"]
+        restic = Restic(told["url"], told["password"], told["environment"], cache)
         with _alone(os.path.join(runtime, "lock")):
             return Backup(config, secrets, folder, runtime, restic).run()
     except (BackupError, LockError, StateError, OSError) as exc:

@@ -96,7 +96,7 @@ class Drill:
     """Tries the backups of a repository.
 
     Args:
-        config: ``key`` of an instance or None for all, ``backup``, ``read_data`` (how much of the repository is read
+        config: ``keys`` of instances or None for all, ``backup``, ``read_data`` (how much of the repository is read
             beside what is restored), and the folders ``scratch``, ``results`` and ``sockets``.
         repository: where they lie.
         say: takes what the journal is told.
@@ -120,12 +120,12 @@ class Drill:
         meant: list[tuple[str, Stored | None]] = []
         with common.of("repository") as told:
             self._repository.open()
-            meant += chosen(self._repository.backups(), self._config["key"], str(self._config["backup"]))
+            meant += chosen(self._repository.backups(), self._config["keys"], str(self._config["backup"]))
             self._repository.check(str(self._config["read_data"]))
             told(f"is whole, and so is {self._config['read_data']} of its data that was read")
         passed = True
         # Where it cannot even be opened, that is the result of whatever was meant.
-        for key, backup in meant or [(self._config["key"] or "repository", None)]:
+        for key, backup in meant or [(key, None) for key in self._config["keys"] or ["repository"]]:
             self._say(f"<6>trying backup {backup.name if backup else '?'} of {key}")
             checks = Checks(self._say)
             checks.done = list(common.done)

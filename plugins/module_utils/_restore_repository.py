@@ -9,7 +9,7 @@ what the repository has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_keep import Stored, stored
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import (
@@ -101,12 +101,12 @@ class Repository(Restic):
         self._do(what, "restore", snapshot, f"--target={target}", "--verify", *chosen)
 
 
-def chosen(backups: dict[str, list[Stored]], key: str | None, name: str) -> list[tuple[str, Stored]]:
+def chosen(backups: dict[str, list[Stored]], keys: Sequence[str] | None, name: str) -> list[tuple[str, Stored]]:
     """Return the backups that are meant.
 
     Args:
         backups: all that there are.
-        key: of the instance; None for every one.
+        keys: of the instances; None for every one.
         name: of the backup, or `LATEST`.
 
     Raises:
@@ -115,14 +115,18 @@ def chosen(backups: dict[str, list[Stored]], key: str | None, name: str) -> list
     """
     if not backups:
         raise ResticError("the repository holds no whole backup of this collection")
-    if key is not None and key not in backups:
-        raise ResticError(f"the repository holds no backup of {key}; it has some of {', '.join(backups)}")
+    unknown = [key for key in keys or () if key not in backups]
+    if unknown:
+        raise ResticError(
+            f"the repository holds no backup of {', '.join(unknown)}; it has some of {', '.join(backups)}"
+        )
+    wanted = list(backups) if keys is None else keys
     found = []
-    for each in backups if key is None else [key]:
+    for each in wanted:
         fitting = [backup for backup in backups[each] if name in (LATEST, backup.name)]
         if fitting:
             found.append((each, fitting[-1]))
     if not found:
-        there = ", ".join(backup.name for each in backups if key in (None, each) for backup in backups[each][-10:])
+        there = ", ".join(backup.name for each in wanted for backup in backups[each][-10:])
         raise ResticError(f"the repository holds no whole backup {name}; the newest are {there}")
     return found

@@ -95,7 +95,7 @@ class Restore:
         key, name = str(self._config["key"]), str(self._config["backup"])
         with checks.of("repository"):
             self._repository.open()
-            backup: Stored = chosen(self._repository.backups(), key, name)[0][1]
+            backup: Stored = chosen(self._repository.backups(), [key], name)[0][1]
             read.append(self._repository.manifest(key, backup))
         if read:
             try:

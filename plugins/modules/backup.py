@@ -96,7 +96,7 @@ options:
   wait:
     description: Seconds for which the first backup is waited for.
     type: int
-    default: 120
+    default: 30
   copies:
     description: Folder on the controller that keeps the results of drills. Relative to the current directory.
     type: path
@@ -875,7 +875,7 @@ def main() -> None:
             "create": {"type": "bool", "default": True},
             "drain": {"type": "int", "default": 300},
             "textfile_dir": {"type": "path"},
-            "wait": {"type": "int", "default": 120},
+            "wait": {"type": "int", "default": 30},
             "copies": {"type": "path", "default": "./atlassian-dc-backups"},
             "drills": {"type": "dict", "default": {}},
             "drill_max_age": {"type": "float", "default": 100},

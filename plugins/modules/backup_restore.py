@@ -53,7 +53,8 @@ options:
   key:
     description:
       - Instance in the repository of which a backup is tried or restored.
-      - Undefined, the newest of each is tried, and that of the only one restored.
+      - Undefined, the newest of each of O(instances) is tried, or of each in the repository where there are none;
+        restored is that of the only one in the repository.
     type: str
   backup:
     description: Name of the backup, or V(latest).
@@ -70,9 +71,22 @@ options:
   instances:
     description:
       - The instances of the host, as discovery describes them.
+      - Their backups are tried by O(action=drill).
       - Nothing is restored while the one that is meant runs.
     type: list
     elements: dict
+    default: []
+  host:
+    description:
+      - Name of the host in the repository.
+      - Filled in by the action plugin.
+    type: str
+  without:
+    description:
+      - Products of which there is nothing to back up.
+      - Filled in by the action plugin from product data.
+    type: list
+    elements: str
     default: []
   parts:
     description: What of the backup is restored, such as V(database) and V(home-jira1). Undefined, all of it.
@@ -184,6 +198,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _restore_drill  # noqa: F401 - is sent
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import (
     Manifest,
+    key_of_instance,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import ResticError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_scope import CA_FILES, PORTS
@@ -250,7 +265,7 @@ class Drills:
         account = account_of(self._changes, repository["url"])
         scratch = scratch_folder(self._changes, params["folder"], account)
         config = {
-            "key": params["key"],
+            "keys": self._keys(),
             "backup": params["backup"],
             "read_data": params["read_data"],
             "scratch": scratch,
@@ -258,14 +273,22 @@ class Drills:
             "sockets": f"/run/{ACCOUNT}-sockets",
         }
         properties = drill_properties(account, scratch, ACCOUNT)
-        meant = params["key"] or "every instance"
+        meant = ", ".join(self._keys() or ["every instance"])
         self.program.start(config, repository, properties, f"tries backup {params['backup']} of {meant}")
+
+    def _keys(self) -> list[str] | None:
+        """Return the keys of the instances that are meant, None for all."""
+        params = self._params
+        if params["key"]:
+            return [params["key"]]
+        own = [each for each in params["instances"] if each["product"] not in params["without"]]
+        return [key_of_instance(each, params["host"]) for each in own] or None
 
     def _kinds(self, told: dict[str, Any]) -> set[str]:
         """Return the kinds of the databases that will be loaded."""
         kinds: set[str] = set()
         with opened(told) as repository, contextlib.suppress(ResticError):  # which the drill will tell
-            for key, backup in chosen(repository.backups(), self._params["key"], self._params["backup"]):
+            for key, backup in chosen(repository.backups(), self._keys(), self._params["backup"]):
                 database = repository.manifest(key, backup).database
                 kinds |= {database.kind} if database else set()
         return kinds
@@ -319,7 +342,7 @@ class Restores:
                 backups = repository.backups()
                 if params["key"] is None and len(backups) > 1:
                     raise ResticError(f"set atlassian_dc_restore_instance to one of {', '.join(backups)}")
-                key, backup = chosen(backups, params["key"], params["backup"])[0]
+                key, backup = chosen(backups, [params["key"]] if params["key"] else None, params["backup"])[0]
                 manifest = repository.manifest(key, backup)
                 database, password = self._database(repository, manifest)
             except ResticError as exc:
@@ -474,6 +497,8 @@ def main() -> None:
             "read_data": {"type": "str", "default": "5%"},
             "folder": {"type": "path", "default": "/var/lib"},
             "instances": {"type": "list", "elements": "dict", "default": []},
+            "host": {"type": "str"},
+            "without": {"type": "list", "elements": "str", "default": []},
             "parts": {"type": "list", "elements": "str"},
             "overwrite": {"type": "list", "elements": "str", "default": []},
             "database": {

@@ -70,6 +70,7 @@ class Story:
             *arguments,
             atlassian_dc_backup_repository=self.repository,
             atlassian_dc_backup_prune=False,
+            atlassian_dc_backup_wait=300,
             **variables,
         )
 
@@ -215,6 +216,7 @@ class Locked:
             BITBUCKET,
             atlassian_dc_backup_repository={**story.repository, "url": story.repository["url"] + "-bitbucket"},
             atlassian_dc_backup_prune=False,
+            atlassian_dc_backup_wait=300,
             atlassian_dc_credentials={"bitbucket": {"token": LOGIN}},
             atlassian_dc_instances=[{"product": "bitbucket", "url": f"http://127.0.0.1:{PORT}"}],
         )

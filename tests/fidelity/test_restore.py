@@ -52,7 +52,12 @@ class Story:
         for host in (HOST, FRESH, TRIED):
             lab.sh(host, f"cat > {CERTIFICATE} << 'END'\n{certificate}END\n")
         self.backup = lab.play(
-            "harden", "--tags", "backup", "--limit", HOST, **self.said(atlassian_dc_backup_prune=False)
+            "harden",
+            "--tags",
+            "backup",
+            "--limit",
+            HOST,
+            **self.said(atlassian_dc_backup_prune=False, atlassian_dc_backup_wait=300),
         )
         self.tree, self.dump = lab.sh(HOST, TREE), lab.sh(HOST, DUMP)
 
@@ -128,12 +133,11 @@ class Story:
         self.lab.sh(
             host,
             f"""
-            for i in $(seq 600); do
-                number=$(systemctl show -P InvocationID {unit}.service)
-                if [ -n "$number" ] && journalctl -o cat _SYSTEMD_INVOCATION_ID=$number | grep -qF '{stage}'; then
-                    {then} && exit
-                fi
-                sleep 0.1
+            # From its journal alone, which takes no time: it may be over soon.
+            timeout 300 journalctl -f -n 0 -o cat -t {unit} > /run/said &
+            for i in $(seq 6000); do
+                grep -qF '{stage}' /run/said && {then} && kill $! && exit
+                sleep 0.05
             done
             exit 1
             """,

@@ -28,21 +28,24 @@ class Product(NamedTuple):
     """A product on a host that is called like it.
 
     Attributes:
+        unit: its unit.
         page: port and path of its status page.
         database: name of its database.
         account: the account of that.
 
     """
 
+    unit: str
     page: tuple[int, str]
     database: str
     account: str
 
 
 PRODUCTS = {
-    "confluence": Product((8090, "/status"), "confluencedb", "confluencedbuser"),
-    "bamboo": Product((8085, "/rest/api/latest/status"), "bamboodb", "bamboodbuser"),
-    "crowd": Product((8095, "/crowd/status"), "crowddb", "crowddbuser"),
+    "confluence": Product("confluence", (8090, "/status"), "confluencedb", "confluencedbuser"),
+    "bamboo": Product("bamboo", (8085, "/rest/api/latest/status"), "bamboodb", "bamboodbuser"),
+    "crowd": Product("crowd", (8095, "/crowd/status"), "crowddb", "crowddbuser"),
+    "bitbucket": Product("atlbitbucket", (7990, "/status"), "bitbucketdb", "bitbucketdbuser"),
 }
 
 
@@ -60,9 +63,13 @@ class Story:
         self.manifests = {name: self.manifest(name) for name in PRODUCTS}
         self.files: dict[str, dict[str, str]] = {}
         self.dumps: dict[str, str] = {}
+        self.changing: dict[str, list[str]] = {}
         for name, product in PRODUCTS.items():
-            lab.sh(name, f"systemctl stop {name}")
+            lab.sh(name, f"systemctl stop {product.unit}")
             self.files[name] = self.hashes(name, begun[name])
+            self.changing[name] = lab.sh(
+                name, f"cd {HOMES}/{name}; find . -type f -newermt @{begun[name]}"
+            ).splitlines()
             self.dumps[name] = lab.sh(name, DUMP.format(product.database))
             destroy = f"rm -rf {HOMES}/{name}; runuser -u postgres -- dropdb {product.database}"
             lab.sh(name, f"{destroy}; runuser -u postgres -- dropuser {product.account}")
@@ -76,7 +83,7 @@ class Story:
             )
             for name in PRODUCTS
         }
-        self.files_after = {name: self.hashes(name, begun[name]) for name in PRODUCTS}
+        self.files_after = {name: self.after(name, begun[name]) for name in PRODUCTS}
         self.dumps_after = {name: lab.sh(name, DUMP.format(each.database)) for name, each in PRODUCTS.items()}
         self.status = {name: self.started(name) for name in PRODUCTS}
 
@@ -85,7 +92,13 @@ class Story:
         # Each has one of its own: two that make the same one at the same moment spoil it.
         url = f"rest:https://backup:take-and-keep@{REPOSITORY}:8000/{{{{ inventory_hostname }}}}/"
         told = {"url": url, "password": PASSWORD, "environment": {"SSL_CERT_FILE": CERTIFICATE}}
-        return {"atlassian_dc_backup_repository": told, "atlassian_dc_backup_prune": False}
+        login = {"username": "admin", "password": "battery-staple"}
+        return {
+            "atlassian_dc_backup_repository": told,
+            "atlassian_dc_backup_prune": False,
+            "atlassian_dc_backup_wait": 300,
+            "atlassian_dc_credentials": {"bitbucket": login},
+        }
 
     def manifest(self, name: str) -> dict[str, Any]:
         """Return the manifest of a product's backup as it is in the repository."""
@@ -103,12 +116,17 @@ class Story:
         # What a product that runs has locked is in a backup, and gone once it is stopped.
         return {path: digest for path, digest in found.items() if not path.endswith("lock")}
 
+    def after(self, name: str, begun: str) -> dict[str, str]:
+        """Return the same of what was restored, without what has changed between the backup and the loss."""
+        changed = {f"{HOMES}/{name}/{path.removeprefix('./')}" for path in self.changing[name]}
+        return {path: digest for path, digest in self.hashes(name, begun).items() if path not in changed}
+
     def started(self, name: str) -> str:
         """Start a product; return what its status page says then."""
-        port, path = PRODUCTS[name].page
+        unit, (port, path), _database, _account = PRODUCTS[name]
         asked = f'python3 -c "{STATUS.format(port, path)}" 2>&1'
         wait = f"for i in $(seq 120); do {asked} | grep -q RUNNING && break; sleep 0.5; done"
-        return self.lab.sh(name, f"systemctl start {name}; {wait}; {asked}")
+        return self.lab.sh(name, f"systemctl start {unit}; {wait}; {asked}")
 
 
 @pytest.fixture(scope="module")

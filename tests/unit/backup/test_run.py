@@ -359,6 +359,14 @@ class TestProgram:
         assert main(["run", "jira"]) == 1
         assert "is no configuration" in capsys.readouterr().out
 
+    def test_what_comes_after_it_needs_no_credentials(
+        self, installed: BackupHost, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of which systemd hands over none, from version 257 on not even the variable."""
+        monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+        assert main(["release", "jira"]) == 0
+        assert main(["run", "jira"]) == 2
+
     def test_waits_for_another_one(self, installed: BackupHost) -> None:
         code = (
             "import fcntl, sys, time\nstream = open(sys.argv[1], 'w')\nfcntl.flock(stream, fcntl.LOCK_EX)\n"

@@ -8,22 +8,40 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.action.backup_restore import ActionModule
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Check, Result, utc
+from ansible_collections.atlassian_dc.hardening.plugins.modules import backup_restore
 from ansible_collections.atlassian_dc.hardening.plugins.modules.backup_restore import complaint
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._control_action import ControlAction
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._drills import DrillError, Drills
 from unit.restore.manifests import BACKUP
 
 KEY = "jira1-jira"
+JIRA = {"name": "jira", "product": "jira", "cluster": None}
 
 
 def result(outcome: str) -> Result:
     when = utc(time.time())
     return Result(KEY, BACKUP, "jira", "drill1", when, when, 1, (Check("database", outcome, "said", 1.0),))
+
+
+@pytest.mark.parametrize(
+    ("given", "keys"),
+    [
+        ({"key": "other"}, ["other"]),
+        ({}, [KEY]),
+        ({"instances": []}, None),
+        ({"without": ["jira"]}, None),
+    ],
+)
+def test_a_host_tries_the_backups_of_its_own_instances(given: dict[str, Any], keys: list[str] | None) -> None:
+    params = {"key": None, "instances": [JIRA], "without": [], "host": "jira1", **given}
+    module = SimpleNamespace(params=params, run_command=lambda *_argv, **_more: (0, "", ""))
+    assert backup_restore.Drills(cast(Any, module), Changes(True))._keys() == keys
 
 
 def test_what_has_not_passed_is_told() -> None:

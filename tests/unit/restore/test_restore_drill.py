@@ -45,9 +45,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_restore_drill, "SCRATCHES", {"postgresql": FakeServer})
 
 
-def drill(tmp_path: Path, repository: Holding, key: str | None = None) -> tuple[bool, Result]:
+def drill(tmp_path: Path, repository: Holding, keys: list[str] | None = None) -> tuple[bool, Result]:
     config = {
-        "key": key,
+        "keys": keys,
         "backup": "latest",
         "read_data": "5%",
         "scratch": str(tmp_path),
@@ -101,7 +101,7 @@ def test_what_restic_refuses_fails_it(tmp_path: Path, failing: dict[str, str], n
 def test_a_repository_that_cannot_be_opened_is_a_result_of_what_was_meant(tmp_path: Path) -> None:
     repository = Holding(fitting(), FILES, DUMP, {"open": "it cannot be reached"})
 
-    assert drill(tmp_path, repository, "jira1-jira")[1].key == "jira1-jira"
+    assert drill(tmp_path, repository, ["jira1-jira"])[1].key == "jira1-jira"
     passed, result = drill(tmp_path, repository)
     assert not passed
     assert (result.key, result.backup, result.outcome) == ("repository", "", FAILED)

@@ -100,18 +100,20 @@ def test_the_newest_or_the_named_backup_is_chosen() -> None:
     backups = {KEY: [Stored(BACKUP), Stored(LATER)], "other": [Stored(BACKUP)]}
     assert [(key, backup.name) for key, backup in chosen(backups, None, "latest")] == [(KEY, LATER), ("other", BACKUP)]
     assert [(key, backup.name) for key, backup in chosen(backups, None, LATER)] == [(KEY, LATER)]
-    assert [backup.name for _key, backup in chosen(backups, KEY, BACKUP)] == [BACKUP]
+    assert [backup.name for _key, backup in chosen(backups, [KEY], BACKUP)] == [BACKUP]
 
 
 @pytest.mark.parametrize(
-    ("backups", "key", "name", "words"),
+    ("backups", "keys", "name", "words"),
     [
         ({}, None, "latest", "holds no whole backup of this collection"),
-        ({KEY: [Stored(BACKUP)]}, "other", "latest", f"no backup of other; it has some of {KEY}"),
-        ({KEY: [Stored(BACKUP)]}, KEY, LATER, f"no whole backup {LATER}; the newest are {BACKUP}"),
+        ({KEY: [Stored(BACKUP)]}, ["other"], "latest", f"no backup of other; it has some of {KEY}"),
+        ({KEY: [Stored(BACKUP)]}, [KEY], LATER, f"no whole backup {LATER}; the newest are {BACKUP}"),
     ],
 )
-def test_what_there_is_not_is_said(backups: dict[str, list[Stored]], key: str | None, name: str, words: str) -> None:
+def test_what_there_is_not_is_said(
+    backups: dict[str, list[Stored]], keys: list[str] | None, name: str, words: str
+) -> None:
     with pytest.raises(ResticError) as refused:
-        chosen(backups, key, name)
+        chosen(backups, keys, name)
     assert words in str(refused.value)
