@@ -276,9 +276,7 @@ class Apt(PackageManager):
 
         apt-get takes a name it does not know for a regular expression.
         """
-        # Nothing is kept in the cache: this only asks.
-        no_cache = ("--option", "Dir::Cache::pkgcache=", "--option", "Dir::Cache::srcpkgcache=")
-        out = self._run("apt-cache", *no_cache, "policy", name)[1]
+        out = self._run("apt-cache", "policy", name)[1]
         candidate = re.search(r"^  Candidate: (.+)$", out, re.MULTILINE)
         return candidate is not None and candidate.group(1) != "(none)"
 
