@@ -119,11 +119,10 @@ def all_checks() -> dict[str, list[Check]]:
         "unit": [pytest_check("unit", "-n", "2", "tests/unit")],
         "molecule": [molecule_check(scenario) for scenario in scenarios],
         "fidelity": [
-            # Its files are in the order in which they are to be begun. One more than there are cores: much of the time
-            # they wait for hosts.
+            # Its files are in the order in which they are to be begun.
             pytest_check(
                 "fidelity",
-                *("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "tests/fidelity"),
+                *("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "tests/fidelity"),
                 needs_hosts=True,
                 table="= fidelity =",
             )

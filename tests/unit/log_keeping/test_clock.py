@@ -35,12 +35,14 @@ def run(
     check: bool = False,
     enforce: bool = True,
     instances: tuple[dict[str, Any], ...] = (JIRA,),
-    chrony: dict[str, str] | None = CHRONY,
+    known: bool = True,
 ) -> dict[str, Any]:
     findings = Findings({"enforce": None if enforce else []}, (clock.CONTROL,), check)
     changes = Changes(check, host.run)
     waited: list[float] = []
-    judge = clock.Clock([*instances], chrony, findings, changes, host.run, str(host.root), waited.append)
+    judge = clock.Clock(
+        [*instances], CHRONY if known else None, findings, changes, host.run, str(host.root), waited.append
+    )
     judge.run()
     (result,) = findings.results
     made = [entry["target"] for entry in changes.entries]
@@ -105,7 +107,7 @@ def test_what_is_masked_is_left(host: KeptHost) -> None:
     ("params", "status", "reason"),
     [
         ({"instances": ()}, "not_applicable", "no product was found on this host"),
-        ({"chrony": None}, "fail", "a time service: none is installed"),
+        ({"known": False}, "fail", "a time service: none is installed"),
         ({"enforce": False}, "fail", "a time service: none is installed"),
     ],
 )
