@@ -11,6 +11,7 @@ https://mariadb.com/kb/en/mariadb-dump/ and https://dev.mysql.com/doc/refman/8.0
 (``--single-transaction``, the last line of a dump).
 """
 
+# pylint: disable=ansible-bad-function  # runs by itself, where there is no module
 from __future__ import annotations
 
 import abc

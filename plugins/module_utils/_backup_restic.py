@@ -9,6 +9,7 @@ their exit codes do not tell (codes 10 to 12 came with 0.17,
 https://restic.readthedocs.io/en/stable/075_scripting.html#exit-codes).
 """
 
+# pylint: disable=ansible-bad-function  # runs by itself, where there is no module
 from __future__ import annotations
 
 import contextlib

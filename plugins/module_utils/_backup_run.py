@@ -7,6 +7,7 @@ A backup counts once its manifest is in the repository, which comes last: after 
 whatever ends a run early, what it leaves is no backup, and the next run removes it.
 """
 
+# pylint: disable=ansible-bad-function  # runs by itself, where there is no module
 from __future__ import annotations
 
 import calendar

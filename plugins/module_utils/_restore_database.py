@@ -10,6 +10,7 @@ Sources: https://www.postgresql.org/docs/current/app-pgrestore.html, https://www
 https://mariadb.com/kb/en/mariadb-install-db/
 """
 
+# pylint: disable=ansible-bad-function  # runs by itself, where there is no module
 from __future__ import annotations
 
 import abc

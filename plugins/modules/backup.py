@@ -147,7 +147,7 @@ dc_changes:
   returned: always
   type: list
   elements: dict
-keys:
+repository_keys:
   description: Under which key each instance is in the repository.
   returned: always
   type: dict
@@ -896,7 +896,7 @@ def main() -> None:
         keys = backups.keys
     except ChangeError as exc:
         msg = str(exc)
-    changes.exit(module, msg, dc_findings=findings.results, keys=keys)
+    changes.exit(module, msg, dc_findings=findings.results, repository_keys=keys)
 
 
 if __name__ == "__main__":

@@ -195,7 +195,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _restore_drill  # noqa: F401 - is sent
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _restore_drill
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import (
     Manifest,
     key_of_instance,
@@ -249,7 +249,9 @@ class Drills:
         self._params = module.params
         self._module = module
         self._changes = changes
-        self.program = Program(ACCOUNT, DRILL_PARTS, "_restore_drill", changes, module.run_command)
+        self.program = Program(
+            ACCOUNT, DRILL_PARTS, _restore_drill.__name__.rpartition(".")[2], changes, module.run_command
+        )
 
     def begin(self) -> None:
         """Begin one.

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -48,7 +50,12 @@ class Tools:
             (folder / name).write_text(MYSQLDUMP)
             (folder / name).chmod(0o755)
 
-    def dump(self, text: str, config: dict[str, Any] = MARIADB, password: str = "pass word") -> tuple[Dump, bytes]:  # noqa: S107 - of a database that is none
+    def dump(
+        self,
+        text: str,
+        config: Mapping[str, Any] = MappingProxyType(MARIADB),
+        password: str = "pass word",  # noqa: S107 - of a database that is none
+    ) -> tuple[Dump, bytes]:
         (self.folder / "dump").write_text(text)
         taken = bytearray()
         dump = dump_of(config, password, str(self.folder))
