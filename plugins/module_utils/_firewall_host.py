@@ -596,8 +596,7 @@ class FirewallHost:
         self.changes.write_file(self._real(LOADER), LOADER_TEXT, mode=0o755, owner=self._owner)
         new = self.changes.write_file(self._real(UNIT_PATH), UNIT_TEXT, mode=0o644, owner=self._owner)
         if new or found.unit.get("NeedDaemonReload") == "yes":
-            older = "older than the files"
-            self.changes.command(["systemctl", "daemon-reload"], "systemd", "loaded units", older, "as in the files")
+            self.changes.reload_units()
         if found.unit.get("UnitFileState") != "enabled":
             self.changes.systemctl("enable", UNIT, "at boot", "disabled", "enabled", undo=("disable", "--now"))
 

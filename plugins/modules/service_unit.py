@@ -673,7 +673,7 @@ class ServiceUnits:
         if not plans:
             return {}
         try:
-            self._daemon_reload()
+            self.changes.reload_units()
         except ChangeError as exc:
             return {plan.unit: evidence("systemctl daemon-reload", "done", exc) for plan in plans}
         if self.changes.check_mode:
@@ -733,15 +733,12 @@ class ServiceUnits:
             else:
                 self.changes.remove_file(self._real(live_path(unit)))
         if undone:
-            self._daemon_reload()
+            self.changes.reload_units()
         # The product can run again; what is left only spares the next run some work.
         for unit in undone:
             if new[unit] is not None:
                 self.changes.write_file(self._real(staged_path(unit)), new[unit] or "", mode=0o600, owner=self.owner)
             self.changes.remove_file(self._real(previous_path(unit)))
-
-    def _daemon_reload(self) -> None:
-        self.changes.reload_units()
 
 
 def main() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import abc
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,9 +28,9 @@ class CertifiedAction(ControlAction):
     serves = False
     """Whether the certificate is that of a collector."""
 
+    @abc.abstractmethod
     def names(self, arguments: dict[str, Any]) -> Sequence[str]:
         """Return the names the certificate is to hold."""
-        raise NotImplementedError
 
     def execute(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Run the module, twice where it asks for a certificate."""
