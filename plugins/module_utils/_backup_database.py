@@ -26,8 +26,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import DUMPS, DatabaseDump
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import CHUNK, widen
 
-CHUNK = 1024 * 1024
 MAX_COMPLAINT = 400
 CONNECT_SECONDS = "30"
 
@@ -106,6 +106,7 @@ class Dump(abc.ABC):
         with tempfile.TemporaryFile() as errors:
             process = started(command, self._environment(), stdout=subprocess.PIPE, stderr=errors)
             stream: Any = process.stdout
+            widen(stream)
             try:
                 while data := stream.read(CHUNK):
                     self._digest.update(data)

@@ -13,6 +13,7 @@ https://restic.readthedocs.io/en/stable/075_scripting.html#exit-codes).
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -24,6 +25,8 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 CHUNK = 1024 * 1024
+F_SETPIPE_SZ = 1031
+"""Of Linux; Python names it since 3.10 (fcntl(2))."""
 MAX_COMPLAINT = 400
 MAX_FAILED = 1000
 """Most paths that could not be read of which the names are kept."""
@@ -77,6 +80,12 @@ class Saved:
     files: int
     bytes: int
     failed: tuple[tuple[str, str], ...] = ()
+
+
+def widen(pipe: Any) -> None:
+    """Have a pipe hold as much as is copied at once, so that both of its ends can work at the same time."""
+    with contextlib.suppress(OSError):  # an account may only have so much of it
+        fcntl.fcntl(pipe, F_SETPIPE_SZ, CHUNK)
 
 
 def literal(path: str) -> str:
@@ -238,9 +247,15 @@ class Restic:
         found = self._objects("snapshots cannot be listed", "snapshots", "--json", "--tag", ",".join(tags))
         return [item for item in found if isinstance(item.get("id"), str) and isinstance(item.get("tags"), list)]
 
-    def files(self, snapshot: str) -> Iterator[dict[str, Any]]:
-        """Yield what a snapshot holds: ``path``, ``type``, ``size``, ``mtime``; reads all its folders."""
-        for item in self._objects(f"snapshot {snapshot[:8]} cannot be listed", "ls", "--json", snapshot):
+    def files(self, snapshot: str, paths: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+        """Yield what a snapshot holds: ``path``, ``type``, ``size``, ``mtime``.
+
+        Args:
+            snapshot: its number.
+            paths: what is looked for; also what lies right in these folders is yielded. All of it where there are none.
+
+        """
+        for item in self._objects(f"snapshot {snapshot[:8]} cannot be listed", "ls", "--json", snapshot, *paths):
             if item.get("struct_type") == "node" or item.get("message_type") == "node":
                 yield item
 
@@ -257,6 +272,7 @@ class Restic:
             process = self._start("dump", snapshot, path, stderr=errors)
             with process:
                 stream: Any = process.stdout
+                widen(stream)
                 while data := stream.read(CHUNK):
                     take(data)
             if process.returncode != 0:
@@ -336,6 +352,7 @@ class Restic:
             for reader in readers:
                 reader.start()
             target: Any = process.stdin
+            widen(target)
             whole = False
             try:
                 with contextlib.suppress(BrokenPipeError):  # it has ended; its code tells

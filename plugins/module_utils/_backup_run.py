@@ -16,14 +16,13 @@ import fcntl
 import hashlib
 import json
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_database import (
@@ -59,6 +58,12 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_res
     ResticError,
     literal,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_sample import (
+    Node,
+    chosen_of,
+    files_below,
+    hash_on_host,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_state import (
     DONE,
     FAILED,
@@ -76,12 +81,8 @@ CONFIG = "/etc/atlassian-dc/backup"
 """Where the module writes what is backed up, and the secrets for that."""
 LOCK_FILE = "lock.json"
 """What takes the lock of the product away, as long as there is one."""
-SAMPLE = 200
-"""Most files of the sample."""
 SAMPLE_BYTES = 1024**3
 """Most that is read for it."""
-FILE_BYTES = 256 * 1024**2
-"""Longest file that is taken into it."""
 READ_BACK_BYTES = 8 * 1024**2
 """Longest file of it that is read back from the repository at once; the drill reads all."""
 MAX_CHANGED = 5
@@ -130,42 +131,6 @@ def nanoseconds(text: Any) -> int | None:
         hours, minutes = found[3][1:].split(":")
         seconds -= (-1 if found[3][0] == "-" else 1) * (int(hours) * 3600 + int(minutes) * 60)
     return seconds * 10**9 + int((found[2] or "").ljust(9, "0"))
-
-
-@dataclass(frozen=True)
-class Node:
-    """A file of a snapshot.
-
-    Attributes:
-        part: the part it is in.
-        snapshot: of that part.
-        path: absolute.
-        size: in bytes.
-        time: when it was last changed, in nanoseconds since 1970.
-
-    """
-
-    part: str
-    snapshot: str
-    path: str
-    size: int
-    time: int | None
-
-
-def hash_on_host(node: Node) -> str | None:
-    """Return the hash of a file on the host, None where it is not that of the snapshot any more."""
-    digest = hashlib.sha256()
-    try:
-        handle = os.open(node.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(handle, "rb") as stream:
-            before = os.fstat(handle)
-            while data := stream.read(CHUNK):
-                digest.update(data)
-            after = os.fstat(handle)
-    except OSError:
-        return None
-    same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) == (node.size, node.time)
-    return digest.hexdigest() if same else None
 
 
 def success_of(manifest: Manifest, finished: float, seconds: float) -> Success:
@@ -276,6 +241,10 @@ class Backup:
             self._write(state)
             state = self._make(state)
             state = replace(state, result=DONE, warnings=tuple(self.warnings))
+        except NoRepositoryError as exc:
+            gone = self.before.whole or self.before.node
+            reason = f"the repository is gone: {exc}, and there was one before" if gone else str(exc)
+            state = replace(state, result=FAILED, reason=reason, warnings=tuple(self.warnings))
         except (BackupError, ResticError, DumpError, LockError, ManifestError) as exc:
             state = replace(state, result=FAILED, reason=str(exc), warnings=tuple(self.warnings))
         except OSError as exc:
@@ -311,11 +280,14 @@ class Backup:
         return self._tidy(state, self.config["key"] if mine else self.config["node"]["key"])
 
     def _open(self) -> None:
+        there = self.before.whole or self.before.node
+        if there and not self.maintenance:
+            return  # what is saved first tells what is wrong with it; a product is not locked for that
         try:
             self.restic.open()
         except NoRepositoryError as exc:
-            if self.before.whole or self.before.node:
-                raise BackupError(f"the repository is gone: {exc}, and there was one before") from None
+            if there:
+                raise
             if not self.config["create"]:
                 raise BackupError(f"{exc}, and atlassian_dc_backup_create is false") from None
             self.restic.create()
@@ -513,40 +485,32 @@ class Backup:
         return whole
 
     def _look(self, parts: list[Part]) -> tuple[list[SampleFile], list[NeededPath]]:
-        """Go through all that was saved: see that it is there, choose the sample, find what a restore needs."""
-        chance = random.Random(self.name)  # noqa: S311 - which files are looked at is no secret
-        chosen: list[Node] = []
-        seen = 0
-        places = {str(item["place"]): item for item in self.config["needed"]}
-        keys = {place: item for place, item in places.items() if item["key"]}
+        """See that what was saved is there, choose the sample, find what a restore needs.
+
+        What is looked for is chosen on the host: to list all that a snapshot holds takes longer than to make it.
+        """
+        trees = [part for part in parts if part.part != DATABASE]  # for that see `_check_dump`
+        given = {part["part"]: part["exclude"] for part in (*self.config["parts"], *self.config["node"]["parts"])}
+        all_files = ((part.part, path) for part in trees for path in files_below(part.paths, given[part.part]))
+        sample = set(chosen_of(all_files, self.name))
+        needed = {str(item["place"]): item for item in self.config["needed"]}
+        keys = {place: list(files_below([place])) for place, item in needed.items() if item["key"]}
+        inside_homes = [*needed, *(path for paths in keys.values() for path in paths)]
         found: dict[str, str] = {}
-        hashes: dict[str, dict[str, str]] = {place: {} for place in keys}
-        for part in parts:
-            if part.part == DATABASE:
-                continue  # see `_check_dump`
-            left = set(part.paths)
-            for item in self.restic.files(part.snapshot):
+        nodes: dict[str, Node] = {}
+        for part in trees:
+            wanted = {path for path in inside_homes if any(f"{path}/".startswith(f"{top}/") for top in part.paths)}
+            wanted.update(part.paths, (path for name, path in sample if name == part.part))
+            for item in self.restic.files(part.snapshot, sorted(wanted)):
                 path, size = item.get("path"), item.get("size", 0)
-                if not isinstance(path, str) or not isinstance(size, int):
-                    continue
-                left.discard(path)
-                if path in places:
+                if path in wanted and isinstance(size, int):
                     found[path] = part.part
-                if item.get("type") != "file":
-                    continue
-                node = Node(part.part, part.snapshot, path, size, nanoseconds(item.get("mtime")))
-                for place in keys:
-                    if path == place or path.startswith(f"{place}/"):
-                        hashes[place][path] = hash_on_host(node) or self._stored_hash(node)
-                if 0 < size <= FILE_BYTES:
-                    seen += 1
-                    if len(chosen) < SAMPLE:
-                        chosen.append(node)
-                    elif (place_in := chance.randrange(seen)) < SAMPLE:
-                        chosen[place_in] = node
-            if left:
-                raise BackupError(f"{part.part}: {sorted(left)[0]} is not in the repository")
-        needed = [
+                    if item.get("type") == "file":
+                        nodes[path] = Node(part.part, part.snapshot, path, size, nanoseconds(item.get("mtime")))
+            for path in part.paths:
+                if path not in found:
+                    raise BackupError(f"{part.part}: {path} is not in the repository")
+        needs = [
             NeededPath(
                 tree=item["tree"],
                 path=item["path"],
@@ -554,11 +518,15 @@ class Backup:
                 part=found.get(place),
                 place=place if place in found else None,
                 present=place in found,
-                sha256=hashes.get(place, {}),
+                sha256={path: self._hash(nodes[path]) for path in keys.get(place, []) if path in nodes},
             )
-            for place, item in places.items()
+            for place, item in needed.items()
         ]
-        return self._sample(chosen), needed
+        # What was made or removed meanwhile is not in it.
+        return self._sample([nodes[path] for _part, path in sample if path in nodes]), needs
+
+    def _hash(self, node: Node) -> str:
+        return hash_on_host(node) or self._stored_hash(node)
 
     def _sample(self, chosen: list[Node]) -> list[SampleFile]:
         """Return the sample with its hashes; some of it is read back from the repository."""

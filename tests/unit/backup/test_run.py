@@ -190,8 +190,8 @@ class TestFailure:
             ("snapshots", [1, "ciphertext verification failed"], "damaged"),
             ("ls", [1, "tree 1234 not found in repository"], "data is missing"),
             ("dump", [1, "blob not found"], "data is missing"),
-            ("cat", [1, "dial tcp: connection refused"], "it cannot be reached"),
-            ("cat", [1, "x509: certificate signed by unknown authority"], "the certificate of the server"),
+            ("backup database.dump", [1, "dial tcp: connection refused"], "it cannot be reached"),
+            ("backup database.dump", [1, "x509: certificate signed by unknown authority"], "the certificate of"),
         ],
     )
     def test_a_repository_that_fails(self, host: BackupHost, command: str, told: list[object], words: str) -> None:
@@ -201,6 +201,12 @@ class TestFailure:
         host.trouble()
         host.config["keep"] = {"daily": 1}
         self.recovered(host)
+
+    def test_a_first_backup_to_a_repository_that_cannot_be_opened(self, host: BackupHost) -> None:
+        (host.repository / "snapshots").mkdir(parents=True)
+        host.trouble(cat=[1, "dial tcp: connection refused"])
+        self.failed(host, "it cannot be reached")
+        assert [command[0] for command in host.commands()] == ["cat"]
 
     def test_another_password(self, host: BackupHost) -> None:
         host.run()
