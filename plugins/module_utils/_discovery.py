@@ -28,7 +28,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_
     Unit,
     Units,
     UnreadableError,
-    inside,
     is_system_folder,
     processes,
 )
@@ -55,7 +54,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_
     describe_ports,
     parse_endpoints,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import STOPPED_FOLDER
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import STOPPED_FOLDER, below
 
 DECLARE = "declare it in atlassian_dc_instances"
 
@@ -217,7 +216,7 @@ class Discovery:
         for companion in candidate.product["process"].get("companions") or []:
             if _marked(companion["markers"], process.words):
                 children = process.parent in {other.pid for other in candidate.processes}
-                if children or any(inside(self.host.real(path), candidate.install) for path in process.class_path):
+                if children or any(below(self.host.real(path), candidate.install) for path in process.class_path):
                     return str(companion["name"])
         return None
 
@@ -579,7 +578,7 @@ class Instance:
         except UnreadableError as exc:
             self.problem(value, f"{what}: {exc}")
             return None
-        if is_system_folder(folder) or inside(self.install, folder):
+        if is_system_folder(folder) or below(self.install, folder):
             self.problem(path, f"names {folder} as {what}, refused because it belongs to the system; {DECLARE}")
             return None
         if self.host.is_folder(folder) and not self.host.holds(folder, evidence) and self.host.names(folder):
@@ -1034,7 +1033,7 @@ class Instance:
         except UnreadableError as exc:
             self.problem(path, str(exc))
             return None
-        if inside(folder, base) or (self.home and inside(folder, self.home)):
+        if below(folder, base) or (self.home and below(folder, self.home)):
             return folder
         info = self.host.lstat(path)
         if is_system_folder(folder) or info is None or info.st_uid != 0:
@@ -1334,7 +1333,7 @@ def _name_borrowed_programs(host: Host, described: list[tuple[Candidate, dict[st
         for _other, owner in described:
             homes = [owner[key] for key in ("home_dir", "shared_home_dir") if owner[key]]
             for path in sorted(programs) if owner["service_account"] != account else ():
-                if any(inside(path, home) for home in homes):
+                if any(below(path, home) for home in homes):
                     candidate.problem(
                         path,
                         f"is run by {account}, but lies in a home only {owner['service_account']} may read; copy it",

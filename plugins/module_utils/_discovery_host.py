@@ -130,11 +130,6 @@ def is_system_folder(path: str) -> bool:
     return path in _PROTECTED_FOLDERS or any(path == tree or path.startswith(tree + "/") for tree in _PROTECTED_TREES)
 
 
-def inside(path: str, folder: str) -> bool:
-    """Whether a path is the folder itself or lies below it; both without symbolic links."""
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
 class Host:
     """Files and accounts below a root folder."""
 

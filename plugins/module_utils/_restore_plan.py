@@ -20,7 +20,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_man
     INSTALL,
     Manifest,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_host import inside, is_system_folder
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_host import is_system_folder
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import below
 
 OVERWRITE = "atlassian_dc_restore_overwrite"
 ABSENT, EMPTY, THERE, DONE = "absent", "empty", "there", "restored already"
@@ -176,7 +177,7 @@ def plan(
         there: list[str] = []
         for path in part.paths:
             named = bool({part.part, path} & set(overwrite))
-            if not any(inside(path, tree) for tree in trees if tree) and path not in overwrite:
+            if not any(below(path, tree) for tree in trees if tree) and path not in overwrite:
                 left_out.append(f"{path}: lies outside the product's folders; name it in {OVERWRITE} to restore it")
                 continue
             state, mounted = state_of(path)

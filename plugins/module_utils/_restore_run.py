@@ -29,7 +29,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_man
     Manifest,
     Part,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_host import inside
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_database import other_rows
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_drill import (
     Checks,
@@ -51,6 +50,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_tr
     wrong_needs,
     wrong_samples,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import below
 
 OLD = ".atlassian-dc-old-"
 """What the name of something ends with that was moved aside; the name of the backup follows."""
@@ -160,7 +160,7 @@ class Restore:
     def _place(self, part: str, path: str) -> str | None:
         """Return where a path of a part has been restored to."""
         for item in self._items:
-            if item.part == part and item.path in self._staged and inside(path, item.path):
+            if item.part == part and item.path in self._staged and below(path, item.path):
                 return within(self._staged[item.path], path)
         return None
 
