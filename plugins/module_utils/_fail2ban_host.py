@@ -171,7 +171,7 @@ class Fail2banHost:
         """
         found = Found(installed=os.access(self.real(f"/usr/bin/{CLIENT}"), os.X_OK))
         manager = package_manager(self._run_command)
-        found.missing = tuple(name for name in packages if manager.state(name).version is None)
+        found.missing = tuple(manager.missing(packages))
         units = (SERVICE, LOGS_SERVICE)
         properties = ("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "NeedDaemonReload")
         shown = show_units(self._run_command, units, properties)
@@ -344,10 +344,8 @@ class Fail2banHost:
             ChangeError: it cannot be installed.
 
         """
-        manager = package_manager(self._run_command) if found.missing else None
-        for name in found.missing:
-            if manager is not None:
-                manager.ensure(self.changes, name, start=False)
+        if found.missing:
+            package_manager(self._run_command).ensure(self.changes, *found.missing, start=False)
 
     def put(self, found: Found, files: Mapping[str, str | None], reload_due: bool, restarted: Sequence[str]) -> None:
         """Put files in place and have the server run with them, now and after every boot.

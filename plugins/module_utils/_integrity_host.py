@@ -174,7 +174,7 @@ class IntegrityHost:
 
         """
         found = Found()
-        found.missing = tuple(name for name in packages if self._manager.state(name).version is None)
+        found.missing = tuple(self._manager.missing(packages))
         found.files = {name: text_or_none(self.real(name)) for name in names}
         properties = ("ActiveState", "Result", "UnitFileState", "NeedDaemonReload", "LoadState")
         shown = show_units(self._run_command, (SERVICE, TIMER), properties)
@@ -209,8 +209,7 @@ class IntegrityHost:
 
     def install(self, found: Found) -> None:
         """Install what is missing; nothing is started or enabled by it."""
-        for name in found.missing:
-            self._manager.ensure(self.changes, name, start=False)
+        self._manager.ensure(self.changes, *found.missing, start=False)
 
     def put(self, found: Found, files: Mapping[str, str]) -> None:
         """Put files and timer in place.

@@ -16,7 +16,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Callable, NamedTuple
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes, is_fault
@@ -105,41 +106,55 @@ class PackageManager(abc.ABC):
         self._run_command = run_command
         self._lock_timeout = lock_timeout
 
-    def ensure(self, changes: Changes, name: str, start: bool = True) -> bool:
-        """Make sure that a package is installed, in whatever version.
-
-        Args:
-            changes: makes the change, or only notes it.
-            name: of the package.
-            start: whether services that it brings are left as the package wants them. Otherwise they are neither
-                started nor enabled when it is installed now.
-
-        Returns:
-            Whether it is missing (check mode) or was installed.
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Return the packages that are not installed, each once.
 
         Raises:
-            ChangeError: it cannot be installed; says why, and what to do.
+            ChangeError: the system cannot tell.
 
         """
-        check_name(name)
-        state = self.state(name)
-        if state.version is not None:
-            return False
-        if state.unfinished:
-            raise ChangeError(f"package {name}: {self._unfinished(state)}")
+        return [name for name in dict.fromkeys(names) if self.state(name).version is None]
 
-        def install() -> None:
+    def ensure(self, changes: Changes, *names: str, start: bool = True) -> list[str]:
+        """Make sure that packages are installed, in whatever version.
+
+        All that are missing are installed at once; where that fails, one by one, so that one keeps no other away.
+
+        Args:
+            changes: makes the changes, or only notes them.
+            names: of the packages.
+            start: whether services that they bring are left as the packages want them. Otherwise they are neither
+                started nor enabled when they are installed now.
+
+        Returns:
+            Those that are missing (check mode) or were installed.
+
+        Raises:
+            ChangeError: one cannot be installed; says why, and what to do. The others have been.
+
+        """
+        for name in names:
+            check_name(name)
+        made, problems = [], []
+        together = _Together(self, start)
+        for name in dict.fromkeys(names):
             try:
-                self._install(name, start, time.monotonic() + self._lock_timeout)
-                after = self.state(name)
-                if after.version is None:
-                    raise ChangeError(self._unfinished(after) if after.unfinished else "was not installed after all")
-                if not start:
-                    self._disable(name)
+                state = self.state(name)
+                if state.unfinished:
+                    raise ChangeError(f"package {name}: {self.unfinished(state)}")
+                if state.version is None:
+                    together.names.append(name)
             except ChangeError as exc:
-                raise ChangeError(f"package {name}: {exc}") from exc
-
-        return changes.perform(install, f"package {name}", "existence", "absent", "installed")
+                problems.append(str(exc))
+        for name in together.names:
+            try:
+                changes.perform(partial(together.install, name), f"package {name}", "existence", "absent", "installed")
+                made.append(name)
+            except ChangeError as exc:
+                problems.append(str(exc))
+        if problems:
+            raise ChangeError("; ".join(problems))
+        return made
 
     @abc.abstractmethod
     def state(self, name: str) -> State:
@@ -150,20 +165,32 @@ class PackageManager(abc.ABC):
         """Return the files of an installed package."""
 
     @abc.abstractmethod
-    def _install(self, name: str, start: bool, deadline: float) -> None:
-        """Install a package."""
+    def install(self, names: Sequence[str], start: bool, deadline: float) -> None:
+        """Install packages that are missing.
+
+        Args:
+            names: of the packages.
+            start: whether they may start their services.
+            deadline: until when another program that holds the lock is waited for, by the clock that is monotonic.
+
+        """
 
     @staticmethod
-    def _unfinished(state: State) -> str:
+    def unfinished(state: State) -> str:
+        """Return what is wrong with a package whose installation was begun and not ended."""
         return f"is {state.unfinished}, because its installation was not ended"
 
-    def _disable(self, name: str) -> None:
+    def disable(self, name: str) -> None:
         """Keep the services of a package that was just installed from being started at the next boot."""
         units = sorted({match.group(1) for match in map(_UNIT_FILE.fullmatch, self.files(name)) if match})
         if units:
             code, out, err = self._run("systemctl", "disable", "--", *units)
             if code != 0:
                 raise ChangeError(f"is installed, but {', '.join(units)} cannot be disabled: {words(out, err)}")
+
+    def deadline(self) -> float:
+        """Return until when another program that holds the lock is waited for, if that begins now."""
+        return time.monotonic() + self._lock_timeout
 
     def _run(self, *argv: str) -> tuple[int, str, str]:
         code, out, err = self._run_command(list(argv), environ_update=ENVIRONMENT, errors="replace")
@@ -245,31 +272,33 @@ class Apt(PackageManager):
         return self._run("dpkg-query", "--listfiles", name)[1].splitlines()
 
     @staticmethod
-    def _unfinished(state: State) -> str:
+    def unfinished(state: State) -> str:
+        """Return the same, and what to do."""
         return f"is {state.unfinished}, because its installation was not ended; run dpkg --configure -a"
 
-    def _install(self, name: str, start: bool, deadline: float) -> None:
-        fetched = not self._is_offered(name)
+    def install(self, names: Sequence[str], start: bool, deadline: float) -> None:
+        """Install packages; the lists are fetched where they lack one."""
+        fetched = not all(map(self._is_offered, names))
         if fetched:
             problem = self._fetch_lists(deadline)
-            if not self._is_offered(name):
+            if not all(map(self._is_offered, names)):
                 missing = "the lists of this host do not have it, and cannot be fetched anew"
                 raise ChangeError(f"{missing}: {problem}" if problem else "no repository of this host offers it")
         argv = (
             *("flock", "--close", "--nonblock", "--conflict-exit-code", str(_IN_USE), self._lock),
             *("apt-get", "install", "--yes", "--no-install-recommends", "--no-remove"),
             *("--option", "DPkg::Options::=--force-confold", "--option", "DPkg::Use-Pty=0"),
-            *("--option", "DPkg::Lock::Timeout=0", name),
+            *("--option", "DPkg::Lock::Timeout=0", *names),
         )
-        with self._services_left_alone(name, start):
+        with self._services_left_alone(names, start):
             code, out, err = self._when_free(argv, deadline)
             if code != 0 and not fetched and re.search(r"Failed to fetch|Unable to fetch", err):
                 # The lists are older than what the repository has by now.
                 self._fetch_lists(deadline)
                 code, out, err = self._when_free(argv, deadline)
         if code != 0:
-            left = self.state(name).unfinished
-            raise ChangeError(self._explained(out, err) + (f". It is left {left}" if left else ""))
+            left = "".join(f". It is left {state.unfinished}" for state in map(self.state, names) if state.unfinished)
+            raise ChangeError(self._explained(out, err) + left)
 
     def _is_offered(self, name: str) -> bool:
         """Whether the lists of this host have a package of exactly this name.
@@ -287,7 +316,7 @@ class Apt(PackageManager):
         return self._explained(out, err) if code != 0 else ""
 
     @contextlib.contextmanager
-    def _services_left_alone(self, name: str, start: bool) -> Iterator[None]:
+    def _services_left_alone(self, names: Sequence[str], start: bool) -> Iterator[None]:
         """Forbid packages to start, stop or restart services, but for starting the new ones if that is wanted.
 
         Raises:
@@ -296,7 +325,9 @@ class Apt(PackageManager):
         """
         if self._is_foreign():
             # One that cannot be executed is passed over.
-            forbids = os.access(self._policy, os.X_OK) and self._run(self._policy, name, "start")[0] == _FORBIDDEN
+            forbids = os.access(self._policy, os.X_OK) and all(
+                self._run(self._policy, name, "start")[0] == _FORBIDDEN for name in names
+            )
             if not start and not forbids:
                 raise ChangeError(
                     f"is to be installed without being started, but {self._policy} of this host lets it start"
@@ -367,11 +398,53 @@ class Dnf(PackageManager):
         """Return the files of an installed package."""
         return self._run("rpm", "--query", "--list", name)[1].splitlines()
 
-    def _install(self, name: str, start: bool, deadline: float) -> None:
+    def install(self, names: Sequence[str], start: bool, deadline: float) -> None:
+        """Install packages."""
         options = ("--assumeyes", "--setopt=install_weak_deps=False", "--setopt=exit_on_lock=True")
-        code, out, err = self._when_free(("dnf", *options, "install", name), deadline)
+        code, out, err = self._when_free(("dnf", *options, "install", *names), deadline)
         if code != 0:
             raise ChangeError(self._explained(out, err))
+
+
+class _Together:
+    """Packages that are installed by one call of the system's tool.
+
+    Args:
+        manager: installs them.
+        start: whether they may start their services.
+
+    """
+
+    def __init__(self, manager: PackageManager, start: bool) -> None:
+        self.names: list[str] = []
+        self._manager = manager
+        self._start = start
+        self._deadline = 0.0
+
+    def install(self, name: str) -> None:
+        """Install one of them, and the others with it if they have not been.
+
+        Raises:
+            ChangeError: it cannot be installed.
+
+        """
+        try:
+            if not self._deadline:
+                self._deadline = self._manager.deadline()
+                if len(self.names) > 1:
+                    with contextlib.suppress(ChangeError):  # which of them it is, is told when each is tried
+                        self._manager.install(self.names, self._start, self._deadline)
+            if self._manager.state(name).version is None:
+                self._manager.install([name], self._start, self._deadline)
+            after = self._manager.state(name)
+            if after.version is None:
+                raise ChangeError(
+                    self._manager.unfinished(after) if after.unfinished else "was not installed after all"
+                )
+            if not self._start:
+                self._manager.disable(name)
+        except ChangeError as exc:
+            raise ChangeError(f"package {name}: {exc}") from exc
 
 
 def words(out: str, err: str) -> str:

@@ -104,8 +104,7 @@ class ShippingHost:
 
     def missing(self, packages: Sequence[str]) -> list[str]:
         """Return the packages that are not installed."""
-        manager = package_manager(self._run_command)
-        return [name for name in packages if manager.state(name).version is None]
+        return package_manager(self._run_command).missing(packages)
 
     def install(self, packages: Sequence[str]) -> None:
         """Install packages; what they bring is neither started nor enabled.
@@ -115,9 +114,7 @@ class ShippingHost:
 
         """
         if packages:
-            manager = package_manager(self._run_command)
-            for name in packages:
-                manager.ensure(self.changes, name, start=False)
+            package_manager(self._run_command).ensure(self.changes, *packages, start=False)
 
     # ---- files and units ---------------------------------------------------------------------
 

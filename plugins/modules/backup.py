@@ -292,7 +292,7 @@ class Backups:
 
     def missing(self, names: list[str]) -> list[Evidence]:
         """Return which packages are not installed."""
-        missing = [name for name in names if self.manager.state(name).version is None]
+        missing = self.manager.missing(names)
         return [evidence(f"package {name}", "installed", "absent") for name in missing]
 
     def account_drift(self) -> list[Evidence]:
@@ -454,8 +454,7 @@ class _Instance:
 
     def _put_right(self, names: list[str], timer: OwnTimer, repository: Repository) -> None:
         try:
-            for name in names:
-                self.host.manager.ensure(self.changes, name, start=False)
+            self.host.manager.ensure(self.changes, *names, start=False)
             self.host.make_account()
             self._make_folder(repository)
             self._link_figures()

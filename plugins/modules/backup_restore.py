@@ -455,7 +455,7 @@ def prepared(module: AnsibleModule, changes: Changes) -> dict[str, Any]:
 def install(module: AnsibleModule, changes: Changes, purpose: str) -> None:
     """Install what something needs, as far as its name is known; raises ChangeError where that fails."""
     manager, name = package_manager(module.run_command), module.params["packages"].get(purpose)
-    if name and manager.state(name).version is None:
+    if name:
         manager.ensure(changes, name, start=False)
 
 

@@ -452,7 +452,7 @@ class RelayHost:
         manager = package_manager(self.run_command)
         # A proxy need not be of the operating system of the host it is for.
         packages = (*NEEDED, "fail2ban-server" if isinstance(manager, Dnf) else "fail2ban")
-        missing = [name for name in packages if manager.state(name).version is None]
+        missing = manager.missing(packages)
         for name in missing:
             self._drift(f"package {name}", "installed", "absent", self._installing(manager, name))
         if missing and self.findings.enforces(CONTROL) and not self.changes.check_mode:

@@ -270,7 +270,7 @@ class LogRetention:
     def _look(self, instances: list[dict[str, Any]]) -> dict[str, list[Evidence]]:
         """Return what is wrong, by instance; what concerns the host concerns all of them."""
         manager = package_manager(self.run_command)
-        self._missing = [name for name in self.params["packages"] if manager.state(name).version is None]
+        self._missing = manager.missing(self.params["packages"])
         self._theirs = self._of_host()
         code, out, _err = self.run_command(["systemd-analyze", "cat-config", "systemd/journald.conf"])
         self._journal = journal_settings(out if code == 0 else "")
@@ -583,9 +583,7 @@ class LogRetention:
     def _put_right(self) -> list[Evidence]:
         """Put right what may be; return what could not."""
         try:
-            manager = package_manager(self.run_command)
-            for name in self._missing:
-                manager.ensure(self.changes, name, start=False)
+            package_manager(self.run_command).ensure(self.changes, *self._missing, start=False)
             if self.timer.drift():
                 self.timer.put_right()
             if self._journal_drift():

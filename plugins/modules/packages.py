@@ -114,18 +114,20 @@ def main() -> None:
     except ChangeError as exc:
         module.fail_json(msg=str(exc))
     changes = Changes.of(module)
-    installed: list[str] = []
-    versions: dict[str, str | None] = {}
-    problems: list[str] = []
-    for name in names:
+
+    def version(name: str) -> str | None:
         try:
-            if manager.ensure(changes, name, module.params["start"]):
-                installed.append(name)
-            versions[name] = manager.state(name).version
-        except ChangeError as exc:
-            versions[name] = None
-            problems.append(str(exc))
-    changes.exit(module, "; ".join(problems), installed=installed, versions=versions)
+            return manager.state(name).version
+        except ChangeError:  # it has been told
+            return None
+
+    problem = ""
+    try:
+        manager.ensure(changes, *names, start=module.params["start"])
+    except ChangeError as exc:
+        problem = str(exc)
+    installed = [entry["target"].partition(" ")[2] for entry in changes.entries]
+    changes.exit(module, problem, installed=installed, versions={name: version(name) for name in names})
 
 
 if __name__ == "__main__":

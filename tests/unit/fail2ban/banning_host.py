@@ -17,10 +17,11 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _fai
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_dump import PROMPT, parse_dump, seconds
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Findings
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import State
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import PackageManager
 from ansible_collections.atlassian_dc.hardening.plugins.modules import fail2ban
 from unit.firewall.fake_proc import FakeProc
 from unit.firewall.rule_sets import port
+from unit.packages.installing import Installing
 
 ADMIN, PROXY, PEER, OWN = "192.0.2.1", "192.0.2.80", "192.0.2.21", "192.0.2.10"
 PACKAGES = ["nftables", "python3-systemd", "fail2ban"]
@@ -132,20 +133,8 @@ class BanningHost:
 
     # ---- the tools ---------------------------------------------------------------------------
 
-    def manager(self, _run_command: Any) -> BanningHost:
-        return self
-
-    def state(self, name: str) -> State:
-        return State("1" if name in self.packages else None)
-
-    def ensure(self, changes: Changes, name: str, start: bool) -> bool:
-        def install() -> None:
-            assert not start
-            self.packages.add(name)
-            if name == "fail2ban":
-                self.install()
-
-        return changes.perform(install, f"package {name}", "existence", "absent", "installed")
+    def manager(self, _run_command: Any) -> PackageManager:
+        return Installing(self.packages, lambda name: self.install() if name == "fail2ban" else None)
 
     def run(self, argv: list[str], data: str | None = None, **_options: Any) -> tuple[int, str, str]:
         self.commands.append(argv)

@@ -22,8 +22,10 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _fai
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._fail2ban_relay import Bans, Proxy, RelayError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Findings
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import PackageManager
 from ansible_collections.atlassian_dc.hardening.plugins.modules import fail2ban_relay
 from ansible_collections.atlassian_dc.hardening.plugins.modules.fail2ban_relay import CONTROL, RelayHost
+from unit.packages.installing import Installing
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8n9qtfHcK1dDLbiTz8cmkbLBzPTwOqGFlxQCkTw1fR"
 OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEv5cwrLl2Ufa1bHoJ6xUY7Bc1wWkR9oU1FmGxQz0aBc"
@@ -513,26 +515,13 @@ class Host:
             if path.is_file()
         }
 
+    def manager(self, _run_command: Any) -> PackageManager:
+        return Installing(self.packages, self.bring)
 
-class Manager:
-    """A package manager that installs at once."""
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-
-    def state(self, name: str) -> Any:
-        return SimpleNamespace(version="1" if name in self.host.packages else None)
-
-    def ensure(self, changes: Changes, name: str, start: bool) -> bool:
-        assert start is False
-
-        def install() -> None:
-            self.host.packages.add(name)
-            if name == "fail2ban":
-                self.host.write("etc/fail2ban/jail.conf", "")
-                self.host.write("usr/bin/fail2ban-client", "")
-
-        return changes.perform(install, f"package {name}", "existence", "absent", "installed")
+    def bring(self, name: str) -> None:
+        if name == "fail2ban":
+            self.write("etc/fail2ban/jail.conf", "")
+            self.write("usr/bin/fail2ban-client", "")
 
 
 @pytest.fixture
@@ -540,7 +529,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     found = Host(tmp_path / "host")
     listener = SimpleNamespace(protocol="tcp", port=443)
     sockets = SimpleNamespace(listeners=[listener], flows=[], problems=[])
-    monkeypatch.setattr(fail2ban_relay, "package_manager", lambda _run: Manager(found))
+    monkeypatch.setattr(fail2ban_relay, "package_manager", found.manager)
     monkeypatch.setattr(fail2ban_relay, "read_sockets", lambda *_arguments: sockets)
     monkeypatch.setattr(fail2ban_relay, "connection_in_use", lambda _proc: SimpleNamespace(port=2222))
     return found

@@ -10,8 +10,8 @@ import pwd
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import State
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import PackageManager
+from unit.packages.installing import Installing
 
 ACCOUNT = pwd.getpwuid(os.getuid()).pw_name
 JIRA: dict[str, Any] = {
@@ -56,22 +56,8 @@ class KeptHost:
     def unit(self, name: str, **properties: str) -> None:
         self.units[name] = {"LoadState": "loaded", "ActiveState": "inactive", "UnitFileState": "disabled", **properties}
 
-    def manager(self, _run_command: Any) -> KeptHost:
-        return self
-
-    def state(self, name: str) -> State:
-        return State("1" if name in self.packages else None)
-
-    def ensure(self, changes: Changes, name: str, start: bool = True) -> bool:
-        def install() -> None:
-            assert not start
-            self.packages.add(name)
-            if name == "chrony":
-                self.unit("chrony.service")
-
-        if name in self.packages:
-            return False
-        return changes.perform(install, f"package {name}", "existence", "absent", "installed")
+    def manager(self, _run_command: Any) -> PackageManager:
+        return Installing(self.packages, lambda name: self.unit("chrony.service") if name == "chrony" else None)
 
     def run(self, argv: list[str], **_options: Any) -> tuple[int, str, str]:
         if argv[:2] == ["systemctl", "show"]:

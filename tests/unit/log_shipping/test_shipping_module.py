@@ -16,7 +16,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.action.log_shipping impo
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _shipping_host
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Findings
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import State
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._shipping_collector import LOGS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._shipping_config import (
     CANARY_TIMER,
@@ -31,6 +30,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._shipping_c
 from ansible_collections.atlassian_dc.hardening.plugins.modules.log_collector import LogCollector
 from ansible_collections.atlassian_dc.hardening.plugins.modules.log_shipping import CONTROLS, LogShipping
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._shipping_authority import Authority
+from unit.packages.installing import Installing
 
 JIRA = {"name": "jira", "product": "jira", "unit": "jira.service", "home_dir": "/home/jira", "install_dir": "/opt/jira"}
 PARAMS: dict[str, Any] = {
@@ -89,13 +89,6 @@ class Host:
         (folder / "environ").write_bytes(environment.encode() + b"\0")
         self.units[SERVICE]["MainPID"] = "77"
 
-    def state(self, name: str) -> State:
-        return State("1" if name in self.installed else None)
-
-    def ensure(self, changes: Changes, name: str, start: bool = True) -> bool:
-        assert not start
-        return changes.perform(lambda: self.installed.add(name), f"package {name}", "existence", "absent", "installed")
-
 
 class Trial:
     """One execution after the other on a host."""
@@ -137,7 +130,7 @@ class Trial:
 @pytest.fixture
 def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
     made = Trial(tmp_path)
-    monkeypatch.setattr(_shipping_host, "package_manager", lambda _run: made.host)
+    monkeypatch.setattr(_shipping_host, "package_manager", Installing(made.host.installed).found)
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     monkeypatch.setattr("ansible_collections.atlassian_dc.hardening.plugins.modules.log_shipping.PATIENCE", 0)
     return made

@@ -56,6 +56,7 @@ class Debian:
         if argv[0] == "flock":
             argv = argv[argv.index(str(self.lock)) + 1 :]
         tool, name = Path(argv[0]).name, argv[-1]
+        names = argv[argv.index("DPkg::Lock::Timeout=0") + 1 :] if argv[:2] == ["apt-get", "install"] else []
         if tool == "dpkg-query":
             if "--listfiles" in argv:
                 return 0, "\n".join(self.files.get(name, [])), ""
@@ -74,7 +75,7 @@ class Debian:
             self.policies.append(self.policy.read_text(encoding="utf-8") if self.policy.is_file() else None)
             if self.failures:
                 return self.failures.pop(0)
-            self.installed[name] = self.repository[name]
+            self.installed.update({name: self.repository[name] for name in names})
             return 0, f"Setting up {name}\n", ""
         if tool == "policy-rc.d":
             return self.foreign_policy, "", ""
@@ -124,7 +125,7 @@ class TestCheckMode:
         results = []
         for check_mode in (True, False):
             made = changes(check_mode)
-            assert [debian.manager().ensure(made, name) for name in ("tree", "fail2ban")] == [True, False]
+            assert debian.manager().ensure(made, "tree", "fail2ban") == ["tree"]
             results.append(made.result())
         assert results[0] == results[1]
 
@@ -170,6 +171,55 @@ class TestDebian:
         answer = (2, "", "dpkg-query: error: parsing file '/var/lib/dpkg/status' near line 7\n")
         monkeypatch.setattr(Debian, "__call__", lambda *_arguments, **_options: answer)
         assert "package tree: dpkg-query cannot tell whether it is installed: dpkg-query: error" in refused(debian)
+
+
+class TestSeveral:
+    def test_all_at_once(self, debian: Debian) -> None:
+        made = changes()
+        assert debian.manager().ensure(made, "tree", "fail2ban", "tree") == ["tree", "fail2ban"]
+        assert [entry["target"] for entry in made.entries] == ["package tree", "package fail2ban"]
+        (argv,) = (argv for argv in debian.ran if "install" in argv)
+        assert argv[-2:] == ["tree", "fail2ban"]
+        assert debian.count("apt-get", "update") == 1
+
+    def test_one_that_cannot_be_had_keeps_no_other_away(self, debian: Debian) -> None:
+        made = changes()
+        with pytest.raises(ChangeError, match=r"^package treee: no repository of this host offers it$"):
+            debian.manager().ensure(made, "treee", "fail2ban")
+        assert [entry["target"] for entry in made.entries] == ["package fail2ban"]
+        assert "fail2ban" in debian.installed
+
+    def test_which_of_them_fails_is_told(self, debian: Debian) -> None:
+        debian.lists = {"tree", "fail2ban"}
+        debian.failures = [(100, "", "E: Something\n")] * 2
+        with pytest.raises(ChangeError, match=r"^package tree: E: Something$"):
+            debian.manager().ensure(changes(), "tree", "fail2ban")
+        assert set(debian.installed) == {"fail2ban"}
+
+    def test_an_unfinished_one_and_a_good_one(self, debian: Debian) -> None:
+        debian.states["tree"] = "half-configured"
+        with pytest.raises(ChangeError, match="package tree: is half-configured"):
+            debian.manager().ensure(changes(), "tree", "fail2ban")
+        assert set(debian.installed) == {"fail2ban"}
+
+    def test_after_a_full_disk_none_is_tried(self, debian: Debian) -> None:
+        debian.lists = {"tree", "fail2ban"}
+        debian.failures = [(100, "", "E: write error (28: No space left on device)\n")] * 9
+        made = changes()
+        with pytest.raises(ChangeError, match=r"package tree: .*No space left.*; package fail2ban: not attempted"):
+            debian.manager().ensure(made, "tree", "fail2ban")
+        assert (made.entries, debian.count("install")) == ([], 2)
+
+    def test_another_program_is_waited_for_once(self, debian: Debian) -> None:
+        debian.failures = [(100, "", LOCKED)] * 1000
+        with pytest.raises(ChangeError, match=r"package tree: another program.*; package fail2ban: another program"):
+            debian.manager(lock_timeout=0.05).ensure(changes(), "tree", "fail2ban")
+        assert len(debian.failures) < 997
+
+    def test_services_of_all_are_left_alone(self, debian: Debian) -> None:
+        debian.files = {"fail2ban": ["/lib/systemd/system/fail2ban.service"], "tree": ["/usr/bin/tree"]}
+        debian.manager().ensure(changes(), "tree", "fail2ban", start=False)
+        assert debian.ran[-1] == ["systemctl", "disable", "--", "fail2ban.service"]
 
 
 class TestLists:
