@@ -106,6 +106,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     lab = Lab("fidelity-prediction", tmp_path_factory.mktemp("prediction"))
     try:
         lab.up([*(f"{host}={image}" for host, image in HOSTS.items()), f"{EMPTY}=base"])
+        for host in (*HOSTS, EMPTY):
+            lab.sh(host, "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin")  # as the most pristine ones are
         yield Story(lab)
     finally:
         lab.down()
