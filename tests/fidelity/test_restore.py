@@ -74,7 +74,7 @@ runuser -u postgres -- dropuser --if-exists jiradbuser
 LEFT = "ls -d /var/lib/atlassian-dc-drill/scratch /run/atlassian-dc-drill 2>/dev/null || true"
 HALF = f"""
 ls -d {HOME} {HOME}.* 2>/dev/null || true
-runuser -u postgres -- psql -At -c "SELECT datname FROM pg_database WHERE datname ~ '^jiradb'"
+runuser -u postgres -- psql -Atl | grep -o '^jiradb[^|]*' || true
 """
 """What is there of home and database."""
 SMALL = "/var/atlassian/application-data"
@@ -129,7 +129,7 @@ class Story:
             self.killed_drills[stage] = self.drill(during=self.at(TRIED, stage, self.killing(TRIED)))
             self.left_killed[stage] = lab.sh(TRIED, LEFT)
         lab.sh(TRIED, "mkdir /srv/small; mount -t tmpfs -o size=1m,mode=0755 tmpfs /srv/small")
-        small = {"atlassian_dc_drill_folder": "/srv/small"}
+        small: dict[str, Any] = {"atlassian_dc_drill_folder": "/srv/small"}
         self.small_drill = self.drill(**small)
         lab.sh(TRIED, f"mount -o remount,size={ROOM} /srv/small")
         self.full_drill = self.drill(during=self.at(TRIED, BEFORE, self.filling(TRIED, "/srv/small")), **small)
@@ -207,7 +207,7 @@ class Story:
             """,
         )
 
-    def at(self, host: str, stage: str, then: Callable[[], None]) -> Callable[[Run], None]:
+    def at(self, host: str, stage: str, then: Callable[[], object]) -> Callable[[Run], None]:
         """Return what does something once the unit of a host has come to a stage, at which it waits."""
         program, first = STAGES[stage]
         text = f'#!/bin/sh\n{first}\nexec /usr/bin/{program} "$@"\n'
@@ -220,13 +220,14 @@ class Story:
 
         return during
 
-    def killing(self, host: str) -> Callable[[], None]:
-        return lambda: self.lab.sh(host, f"systemctl kill -s KILL {UNITS[host]}.service") and None
+    def killing(self, host: str) -> Callable[[], object]:
+        """Return what kills the unit of a host."""
+        return lambda: self.lab.sh(host, f"systemctl kill -s KILL {UNITS[host]}.service")
 
-    def filling(self, host: str, folder: str) -> Callable[[], None]:
+    def filling(self, host: str, folder: str) -> Callable[[], object]:
         """Return what fills a file system, and lets the unit go on."""
         fill = f"cat /dev/zero > {folder}/somebody-s 2>/dev/null || true"
-        return lambda: self.lab.sh(host, f"{fill}; pkill -fx '{WAITING}'") and None
+        return lambda: self.lab.sh(host, f"{fill}; pkill -fx '{WAITING}'")
 
     def trial(self) -> dict[str, Any]:
         """Return the result of the last drill as it is kept on the controller."""
