@@ -64,6 +64,10 @@ class NoRepositoryError(ResticError):
     """There is no repository at this address."""
 
 
+class LockedError(ResticError):
+    """Somebody has locked the repository, who may be long gone."""
+
+
 @dataclass(frozen=True)
 class Saved:
     """A snapshot that was made.
@@ -210,7 +214,8 @@ class Restic:
             told = f"ended by signal {-code}"
         if self._overdue:
             told = f"it did not end within {words_of_seconds(self._limit)}"
-        return ResticError(f"{what}: {told}")
+        locked = code == LOCKED or "already locked" in text
+        return LockedError(f"{what}: {told}") if locked else ResticError(f"{what}: {told}")
 
     def _lines(self, what: str, *arguments: str, accept: tuple[int, ...] = (0,)) -> Iterator[bytes]:
         """Yield the lines that restic writes; raise ResticError after the last one where it has failed."""
@@ -254,12 +259,20 @@ class Restic:
     def open(self) -> None:
         """See that the repository is there and its password is right.
 
+        A lock that was left by restic that runs no longer, in the middle of removing old backups, would keep everybody
+        out until somebody removes it.
+
         Raises:
             NoRepositoryError: it is not there.
             ResticError: it cannot be opened.
 
         """
-        self._do("the repository cannot be opened", "cat", "config")
+        what = "the repository cannot be opened"
+        try:
+            self._do(what, "cat", "config")
+        except LockedError:
+            self.unlock()
+            self._do(what, "cat", "config")
 
     def create(self) -> None:
         """Make the repository."""
