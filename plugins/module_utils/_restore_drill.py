@@ -314,14 +314,20 @@ def say(words: str) -> None:
     sys.stdout.flush()
 
 
-def run_alone(folder: str, secrets: Mapping[str, Any], limit: float, run: Callable[[Repository], bool]) -> int:
+def run_alone(
+    secrets: Mapping[str, Any],
+    limit: float,
+    run: Callable[[Repository], bool],
+    folder: str = "/var/tmp",  # noqa: S108 - PrivateTmp
+) -> int:
     """Have a unit do something with a repository; return the unit's exit code.
 
     Args:
-        folder: where restic keeps what it has read meanwhile.
         secrets: ``url``, ``password`` and ``environment`` of the repository.
         limit: seconds after which it is given up.
         run: does it; returns whether all went well.
+        folder: where restic keeps what it has read meanwhile: not where backups are restored, for without room for
+            that it goes on trying for a long time. It is the unit's own, and gone with it.
 
     """
     begun = time.monotonic()
@@ -339,7 +345,7 @@ def run_alone(folder: str, secrets: Mapping[str, Any], limit: float, run: Callab
     try:
         return 0 if run(Repository(secrets["url"], secrets["password"], secrets["environment"], cache, limit)) else 1
     except OSError as exc:
-        say(f"<3>no result can be left: {exc.filename or folder}: {exc.strerror}")
+        say(f"<3>no result can be left: {exc.filename or 'the host'}: {exc.strerror}")
         return 1
     finally:
         empty(cache)
@@ -348,6 +354,4 @@ def run_alone(folder: str, secrets: Mapping[str, Any], limit: float, run: Callab
 def main() -> int:
     """Run a drill as a unit has it."""
     config, secrets = credentials()
-    return run_alone(
-        str(config["scratch"]), secrets, config["time_limit"], lambda repository: Drill(config, repository, say).run()
-    )
+    return run_alone(secrets, config["time_limit"], lambda repository: Drill(config, repository, say).run())

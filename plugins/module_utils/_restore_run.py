@@ -409,7 +409,6 @@ def main() -> int:
     """Restore as a unit has it."""
     config, secrets = credentials()
     return run_alone(
-        str(config["state"]),
         secrets["repository"],
         config["time_limit"],
         lambda repository: Restore(config, secrets["database"], repository, say).run(),

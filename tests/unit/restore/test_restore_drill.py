@@ -202,7 +202,7 @@ def test_one_that_is_ended_cleans_up(
 
     try:
         with pytest.raises(SystemExit) as ended:
-            run_alone(str(tmp_path), {"url": "/x", "password": "", "environment": {}}, limit, run)
+            run_alone({"url": "/x", "password": "", "environment": {}}, limit, run, str(tmp_path))
     finally:
         signal.signal(signal.SIGTERM, before)
     assert (ended.value.code, left) == (1, [tmp_path])
@@ -216,7 +216,7 @@ def test_a_disk_without_room_for_a_result_is_told(tmp_path: Path, capsys: Captur
 
     before = signal.getsignal(signal.SIGTERM)
     try:
-        assert run_alone(str(tmp_path), {"url": "/x", "password": "", "environment": {}}, 0, run) == 1
+        assert run_alone({"url": "/x", "password": "", "environment": {}}, 0, run, str(tmp_path)) == 1
     finally:
         signal.signal(signal.SIGTERM, before)
     assert capsys.readouterr().out == "<3>no result can be left: /results/k.json.new: No space left on device\n"
