@@ -17,9 +17,11 @@ import fcntl
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -33,7 +35,8 @@ MAX_FAILED = 1000
 INCOMPLETE = 3
 """Code with which restic ends where it has made a snapshot without all files."""
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
-LOCK_WAIT = "10m"
+GRACE_SECONDS = 10
+"""How long it may take to let go of the repository once its time is over."""
 
 _MEANINGS = (
     (r"wrong password|no key found", "the password of the repository is wrong"),
@@ -64,6 +67,10 @@ class NoRepositoryError(ResticError):
     """There is no repository at this address."""
 
 
+class LockedError(ResticError):
+    """Somebody has locked the repository, who may be long gone."""
+
+
 @dataclass(frozen=True)
 class Saved:
     """A snapshot that was made.
@@ -86,6 +93,11 @@ def widen(pipe: Any) -> None:
     """Have a pipe hold as much as is copied at once, so that both of its ends can work at the same time."""
     with contextlib.suppress(OSError):  # an account may only have so much of it
         fcntl.fcntl(pipe, F_SETPIPE_SZ, CHUNK)
+
+
+def words_of_seconds(seconds: float) -> str:
+    """Return a time in words."""
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
 def literal(path: str) -> str:
@@ -138,6 +150,8 @@ class Restic:
         environment: what reaching it takes besides.
         cache: folder for what restic keeps of it.
         program: restic, as a command.
+        limit: seconds from now after which restic is ended, whatever it does: a server that takes connections and
+            never answers would hold it for ever. 0: none.
 
     """
 
@@ -148,6 +162,7 @@ class Restic:
         environment: Mapping[str, str],
         cache: str,
         program: Sequence[str] = ("restic",),
+        limit: float = 0,
     ) -> None:
         # Versions before 0.17 do not look for it in their environment.
         authorities = environment.get("RESTIC_CACERT")
@@ -164,16 +179,39 @@ class Restic:
             # Half of what the unit may use; the rest is for what restic does not count.
             "GOMEMLIMIT": "512MiB",
         }
+        self._limit = limit
+        self._overdue = False
+        self._process: subprocess.Popen[bytes] | None = None
+        if limit:
+            timer = threading.Timer(limit, self._end)
+            timer.daemon = True
+            timer.start()
 
     # ---- running it --------------------------------------------------------------------------
 
     def _start(self, *arguments: str, stdin: Any = subprocess.DEVNULL, stderr: Any) -> subprocess.Popen[bytes]:
         try:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [*self._program, *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=self._environment
             )
         except OSError as exc:
             raise ResticError(f"restic cannot be started: {exc.strerror}") from exc
+        self._process = process
+        if self._overdue:
+            process.kill()
+        return process
+
+    def _end(self) -> None:
+        """End what runs: the time is over."""
+        self._overdue = True
+        process = self._process
+        if process is not None and process.poll() is None:
+            # So that it takes its lock away, if the repository answers.
+            process.send_signal(signal.SIGINT)
+            deadline = time.monotonic() + GRACE_SECONDS
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.1)
+            process.kill()
 
     def _error(self, what: str, code: int, text: str) -> ResticError:
         told = complaint_of(text, self._secrets)
@@ -183,7 +221,10 @@ class Restic:
             told = "the password of the repository is wrong"
         if code < 0:
             told = f"ended by signal {-code}"
-        return ResticError(f"{what}: {told}")
+        if self._overdue:
+            told = f"it did not end within {words_of_seconds(self._limit)}"
+        locked = code == LOCKED or "already locked" in text
+        return LockedError(f"{what}: {told}") if locked else ResticError(f"{what}: {told}")
 
     def _lines(self, what: str, *arguments: str, accept: tuple[int, ...] = (0,)) -> Iterator[bytes]:
         """Yield the lines that restic writes; raise ResticError after the last one where it has failed."""
@@ -227,12 +268,20 @@ class Restic:
     def open(self) -> None:
         """See that the repository is there and its password is right.
 
+        A lock that was left by restic that runs no longer, in the middle of removing old backups, would keep everybody
+        out until somebody removes it.
+
         Raises:
             NoRepositoryError: it is not there.
             ResticError: it cannot be opened.
 
         """
-        self._do("the repository cannot be opened", "cat", "config")
+        what = "the repository cannot be opened"
+        try:
+            self._do(what, "cat", "config")
+        except LockedError:
+            self.unlock()
+            self._do(what, "cat", "config")
 
     def create(self) -> None:
         """Make the repository."""

@@ -13,8 +13,10 @@ from __future__ import annotations
 import calendar
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
+import math
 import os
 import re
 import signal
@@ -57,6 +59,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_res
     Restic,
     ResticError,
     literal,
+    words_of_seconds,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_sample import (
     Node,
@@ -92,6 +95,7 @@ PRUNE_SECONDS = 7 * 86400
 MAX_NAMED = 5
 LIST_BYTES = 16 * 1024**2
 """How much of a dump is handed to pg_restore at most, which has to find its list of contents in it."""
+_BEGUN = time.monotonic()
 EMERGENCY, WARNING, INFO = "<3>", "<4>", "<6>"
 _MTIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 
@@ -628,10 +632,12 @@ def _load(path: str) -> dict[str, Any]:
     return told
 
 
-def _stop(number: int, _frame: object) -> None:
+def _stop(number: int, _frame: object, limit: float = math.inf) -> None:
     # Once: what is cleaned up meanwhile is not to be cut short by the second.
     signal.signal(number, signal.SIG_IGN)
-    raise StoppedError(f"the run was ended by {signal.Signals(number).name}")
+    over = time.monotonic() - _BEGUN >= limit
+    told = f"did not end within {words_of_seconds(limit)}" if over else f"was ended by {signal.Signals(number).name}"
+    raise StoppedError(f"the run {told}")
 
 
 @contextlib.contextmanager
@@ -675,7 +681,9 @@ def main(arguments: list[str]) -> int:
             return _release(folder, name)
         config, secrets = _load(f"{credentials}/config"), _load(f"{credentials}/secrets")
         told = secrets["repository"]
-        restic = Restic(told["url"], told["password"], told["environment"], cache)
+        limit = config["time_limit"]
+        signal.signal(signal.SIGTERM, functools.partial(_stop, limit=limit))
+        restic = Restic(told["url"], told["password"], told["environment"], cache, limit=limit)
         with _alone(os.path.join(runtime, "lock")):
             return Backup(config, secrets, folder, runtime, restic).run()
     except (BackupError, LockError, StateError, OSError) as exc:

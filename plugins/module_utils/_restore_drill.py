@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -27,7 +28,10 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_man
     Manifest,
     Part,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import ResticError
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import (
+    ResticError,
+    words_of_seconds,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_database import (
     SCRATCHES,
     LoadError,
@@ -97,7 +101,8 @@ class Drill:
 
     Args:
         config: ``keys`` of instances or None for all, ``backup``, ``read_data`` (how much of the repository is read
-            beside what is restored), and the folders ``scratch``, ``results`` and ``sockets``.
+            beside what is restored), and the folders ``scratch``, ``results`` (which is there only once all were
+            tried) and ``sockets``.
         repository: where they lie.
         say: takes what the journal is told.
 
@@ -112,8 +117,9 @@ class Drill:
     def run(self) -> bool:
         """Try them; return whether all have passed."""
         empty(self._scratch)
-        results = str(self._config["results"])
+        results = f"{self._config['results']}.new"
         empty(results)
+        empty(str(self._config["results"]))
         os.mkdir(results, 0o700)
         common = Checks(self._say)
         begun = time.time()
@@ -148,6 +154,7 @@ class Drill:
             write_new(os.path.join(results, f"{key}.json"), result.to_json())
             passed = passed and result.outcome == PASSED
             self._say(f"{'<6>' if result.outcome == PASSED else '<3>'}backup of {key}: {result.outcome}")
+        os.rename(results, str(self._config["results"]))
         return passed
 
     def _try(self, key: str, backup: Stored, checks: Checks) -> Manifest | None:
@@ -160,7 +167,7 @@ class Drill:
         manifest = read[0]
         os.mkdir(self._scratch, 0o700)
         with checks.of("space") as told:
-            told(enough_space(self._scratch, manifest))
+            told(enough_space({self._scratch: manifest.total_bytes}))
         if checks.done[-1].outcome == FAILED:
             return manifest
         roots: dict[str, str] = {}
@@ -243,18 +250,29 @@ def none_of(problems: list[str]) -> None:
         raise DrillError(listed(problems))
 
 
-def enough_space(folder: str, manifest: Manifest) -> str:
-    """See that a backup fits into a folder; return how much is free.
+def enough_space(wanted: Mapping[str, int]) -> str:
+    """See that what is restored has room; return how much is free.
+
+    Args:
+        wanted: how many bytes go into a folder, by its path. Those on the same file system share its room.
 
     Raises:
-        DrillError: it does not.
+        DrillError: there is not as much.
 
     """
-    space = os.statvfs(folder)
-    free, needed = space.f_bavail * space.f_frsize, int(manifest.total_bytes * (1 + RESERVE))
-    if free < needed:
-        raise DrillError(f"{folder} has {free >> 20} MiB free, and {needed >> 20} MiB are needed")
-    return f"{free >> 20} MiB free"
+    together: dict[int, tuple[str, int]] = {}
+    for folder, size in wanted.items():
+        device = os.stat(folder).st_dev
+        first, sum_of_others = together.get(device, (folder, 0))
+        together[device] = first, sum_of_others + size
+    told = []
+    for folder, size in together.values():
+        space = os.statvfs(folder)
+        free, needed = space.f_bavail * space.f_frsize, int(size * (1 + RESERVE))
+        if free < needed:
+            raise DrillError(f"{folder} has {free >> 20} MiB free, and {needed >> 20} MiB are needed")
+        told.append(f"{free >> 20} MiB free in {folder}")
+    return ", ".join(told)
 
 
 def empty(folder: str) -> None:
@@ -290,21 +308,50 @@ def credentials() -> tuple[dict[str, Any], dict[str, Any]]:
     return read[0], read[1]
 
 
-def repository_of(secrets: Mapping[str, Any], cache: str) -> Repository:
-    """Return the repository that secrets tell of: ``url``, ``password``, ``environment``."""
-    return Repository(secrets["url"], secrets["password"], secrets["environment"], cache)
+def say(words: str) -> None:
+    """Tell the journal something."""
+    sys.stdout.write(words.encode("utf-8", "backslashreplace").decode() + "\n")
+    sys.stdout.flush()
+
+
+def run_alone(
+    secrets: Mapping[str, Any],
+    limit: float,
+    run: Callable[[Repository], bool],
+    folder: str = "/var/tmp",  # noqa: S108 - PrivateTmp
+) -> int:
+    """Have a unit do something with a repository; return the unit's exit code.
+
+    Args:
+        secrets: ``url``, ``password`` and ``environment`` of the repository.
+        limit: seconds after which it is given up.
+        run: does it; returns whether all went well.
+        folder: where restic keeps what it has read meanwhile: not where backups are restored, for without room for
+            that it goes on trying for a long time. It is the unit's own, and gone with it.
+
+    """
+    begun = time.monotonic()
+
+    def stop(number: int, _frame: object) -> None:
+        # Once: what is cleaned up meanwhile is not to be cut short by the second.
+        signal.signal(number, signal.SIG_IGN)
+        over = time.monotonic() - begun >= limit
+        say(f"<3>it did not end within {words_of_seconds(limit)}" if over else "<3>somebody has ended it")
+        raise SystemExit(1)
+
+    # So that nothing but a kill leaves anything behind.
+    signal.signal(signal.SIGTERM, stop)
+    cache = os.path.join(folder, "cache")
+    try:
+        return 0 if run(Repository(secrets["url"], secrets["password"], secrets["environment"], cache, limit)) else 1
+    except OSError as exc:
+        say(f"<3>no result can be left: {exc.filename or 'the host'}: {exc.strerror}")
+        return 1
+    finally:
+        empty(cache)
 
 
 def main() -> int:
     """Run a drill as a unit has it."""
     config, secrets = credentials()
-    cache = os.path.join(str(config["scratch"]), "cache")
-
-    def say(words: str) -> None:
-        sys.stdout.write(words.encode("utf-8", "backslashreplace").decode() + "\n")
-        sys.stdout.flush()
-
-    try:
-        return 0 if Drill(config, repository_of(secrets, cache), say).run() else 1
-    finally:
-        empty(cache)
+    return run_alone(secrets, config["time_limit"], lambda repository: Drill(config, repository, say).run())

@@ -78,6 +78,8 @@ COMMON = {
 ACCOUNT = "atlassian-dc-drill"
 """Account that tries backups."""
 _SHELLS = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false")
+GRACE_SECONDS = 60
+"""How much longer than its time it may take to end by itself."""
 RUNNING = ("active", "activating", "deactivating", "reloading")
 
 
@@ -90,6 +92,7 @@ class Program:
         part: the one whose ``main`` it is.
         changes: through which to change things.
         run_command: to ask the system's tools.
+        results: the folder that it leaves once it has ended by itself.
         root: folder that stands for ``/``; anything but ``/`` only in tests.
 
     """
@@ -101,9 +104,11 @@ class Program:
         part: str,
         changes: Changes,
         run_command: RunCommand,
+        results: str,
         root: str = "/",
     ) -> None:
         self.unit = unit
+        self.results = results
         self.folder = f"/run/{unit}"
         self._parts = parts
         self._part = part
@@ -128,7 +133,7 @@ class Program:
         """Start it; it goes on by itself.
 
         Args:
-            config: what it is told.
+            config: what it is told; ``time_limit`` is for how many seconds it may run.
             secrets: what nobody else may see of that.
             properties: of its unit, beside the common ones.
             what: what it does, for the record.
@@ -145,6 +150,8 @@ class Program:
 
     def _start(self, config: Mapping[str, Any], secrets: Mapping[str, Any], properties: Mapping[str, str]) -> None:
         self.clean()
+        # Those of another run are not to be taken for its own, should it not come so far.
+        self._remove(self.results)
         try:
             for path, text, mode in (
                 *((file.path, file.text, 0o644) for file in library(f"{self.folder}/lib", self._parts)),
@@ -159,6 +166,7 @@ class Program:
             ]
             argv = ["systemd-run", f"--unit={self.unit}", "--service-type=exec", "--quiet", "--collect"]
             argv += ["--description=Backups that are restored (atlassian_dc.hardening)", "--slice=system.slice"]
+            argv.append(f"--property=RuntimeMaxSec={config['time_limit'] + GRACE_SECONDS}")
             argv += [f"--property={option}" for option in (*sorted(handed), *options)]
             argv += ["--", sys.executable, "-I", "-S", "-B", f"{self.folder}/program.py"]
             code, out, err = self._run_command(argv, environ_update={"LC_ALL": "C"})
@@ -184,8 +192,15 @@ class Program:
 
     def clean(self) -> None:
         """Remove its files; the next start brings them anew."""
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self.real(self.folder))
+        self._remove(self.folder)
+
+    def _remove(self, folder: str) -> None:
+        try:
+            shutil.rmtree(self.real(folder))
+        except FileNotFoundError:
+            pass
+        except OSError as exc:
+            raise ChangeError(f"{folder}: {exc.strerror or exc}") from exc
 
     def journal(self, lines: int = 8) -> str:
         """Return the last that it has said, in one line."""

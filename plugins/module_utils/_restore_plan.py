@@ -105,18 +105,36 @@ def folder_of(manifest: Manifest, tree: str) -> str | None:
     return told
 
 
-def state_of(path: str) -> tuple[str, bool]:
-    """Return what is at a path, and whether a file system is mounted there."""
+def state_of(path: str, mounted: bool | None = None) -> tuple[str, bool]:
+    """Return what is at a path, and whether a file system is mounted there.
+
+    Args:
+        path: where to look.
+        mounted: the latter, where it is known.
+
+    """
     try:
         info = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return ABSENT, False
     if not stat.S_ISDIR(info.st_mode):
         return THERE, False
-    mounted = os.path.ismount(path)
+    mounted = os.path.ismount(path) if mounted is None else mounted
     # The latter is in every new file system of ext.
     names = set(os.listdir(path)) - ({NEW, "lost+found"} if mounted else set())
     return (THERE if names else EMPTY), mounted
+
+
+def number_of(path: str) -> int:
+    """Return the number that what is at a path has in its file system."""
+    return os.lstat(path).st_ino
+
+
+def nearest(path: str) -> str:
+    """Return the folder that is there and nearest to a path: the path itself, or one above."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
 
 
 def unsafe_parent(path: str) -> str:
@@ -141,7 +159,7 @@ def plan(
     parts: Collection[str] | None,
     overwrite: Collection[str],
     instances: Iterable[Mapping[str, Any]],
-    done: Collection[str],
+    done: Mapping[str, int],
 ) -> Plan:
     """Return what a restore does on this host.
 
@@ -150,7 +168,7 @@ def plan(
         parts: only these; all where None.
         overwrite: parts and paths that may be replaced although something is there.
         instances: those of the host, as discovery describes them.
-        done: paths that an earlier try of the same backup has put in place.
+        done: paths that an earlier try of the same backup has put in place, with the numbers that they have there.
 
     """
     refused = [
@@ -166,6 +184,7 @@ def plan(
     for tree in filter(None, trees):
         if is_system_folder(tree):
             refused.append(f"{tree} belongs to the system and cannot be a folder of {manifest.instance.name}")
+    install = manifest.instance.install_dir
     items: list[Item] = []
     left_out: list[str] = []
     for part in manifest.parts:
@@ -181,9 +200,11 @@ def plan(
                 left_out.append(f"{path}: lies outside the product's folders; name it in {OVERWRITE} to restore it")
                 continue
             state, mounted = state_of(path)
-            if path in done and state == THERE:
+            if path in done and state == THERE and done[path] == number_of(path):
                 state = DONE
             items.append(Item(part.part, path, state, mounted))
+            if part.part.startswith(INSTALL) and install and inside(path, install) and not os.path.isdir(install):
+                refused.append(f"{install} is not there: install {manifest.product} {manifest.version or ''} first")
             if state == THERE and not named:
                 there.append(path)
             if state == THERE and mounted and named:

@@ -5,11 +5,14 @@
 
 Whoever could write to the repository could write a manifest that names any snapshot, so what it says is compared with
 what the repository has.
+
+It is read without a lock: so it may be one that takes nothing from this host, nothing stays locked by what was killed
+here, and no backup has to wait for a drill. Where somebody prunes it meanwhile, restic misses data and says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_keep import Stored, stored
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import (
@@ -31,7 +34,19 @@ LATEST = "latest"
 
 
 class Repository(Restic):
-    """A repository that backups are taken from."""
+    """A repository that backups are taken from.
+
+    Args:
+        url: its address.
+        password: what it is encrypted with.
+        environment: what reaching it takes besides.
+        cache: folder for what restic keeps of it.
+        limit: seconds from now after which reading it is given up.
+
+    """
+
+    def __init__(self, url: str, password: str, environment: Mapping[str, str], cache: str, limit: float) -> None:
+        super().__init__(url, password, environment, cache, ("restic", "--no-lock"), limit)
 
     def backups(self) -> dict[str, list[Stored]]:
         """Return the whole backups by key of their instance, oldest first."""

@@ -17,7 +17,6 @@ import pwd
 import shutil
 import socket
 import stat
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,7 +28,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_man
     Manifest,
     Part,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_database import other_rows
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_database import LoadError, other_rows
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_drill import (
     Checks,
     DrillError,
@@ -37,10 +36,19 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_dr
     empty,
     enough_space,
     none_of,
-    repository_of,
+    run_alone,
+    say,
     write_new,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_plan import DONE, NEW, Item
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_plan import (
+    DONE,
+    NEW,
+    THERE,
+    Item,
+    nearest,
+    number_of,
+    state_of,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_repository import Repository, chosen
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Result, utc
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_target import TARGETS, Target
@@ -78,11 +86,12 @@ class Restore:
         self._repository = repository
         self._say = say
         self._state = str(config["state"])
-        self._items = [Item(**item) for item in config["items"] if item["state"] != DONE]
+        self._planned = [Item(**item) for item in config["items"]]
+        self._items = [item for item in self._planned if item.state != DONE]
         self._staged: dict[str, str] = {}
         """By path of an item, the folder that its absolute path begins in."""
         self._progress = os.path.join(self._state, f"{config['key']}.progress.json")
-        self._done: list[str] = list(config["done"])
+        self._done: dict[str, int] = dict(config["done"])
 
     def run(self) -> bool:
         """Restore it; return whether all went well."""
@@ -118,8 +127,10 @@ class Restore:
 
     def _clear(self) -> None:
         """Remove what is not in place."""
-        for item in self._items:
-            empty(item.staging)
+        for item in self._planned:
+            # Files of an installation are no folders, and it may belong to others: see `_remove`.
+            if not item.part.startswith(INSTALL):
+                empty(item.staging)
         empty(os.path.join(self._state, "install"))
 
     def _restore(self, manifest: Manifest, checks: Checks) -> None:
@@ -130,11 +141,22 @@ class Restore:
             target = TARGETS[config["kind"]](config, self._password, self._state)
             with checks.of("database before"):
                 target.look()
+        try:
+            self._restore_to(target, manifest, checks)
+        finally:
+            if target is not None:
+                with contextlib.suppress(LoadError):
+                    target.discard()
+
+    def _restore_to(self, target: Target | None, manifest: Manifest, checks: Checks) -> None:
+        if not checks.failed():
+            with checks.of("space") as told:
+                told(self._space(manifest, target))
         for part in manifest.parts:
             items = [item for item in self._items if item.part == part.part]
             if items and not checks.failed():
                 with checks.of(part.part, f"{part.files} files, {part.bytes} bytes"):
-                    self._stage(manifest, part, items)
+                    self._stage(part, items)
         if checks.failed():
             return
         with checks.of("sample", "files are as they were"):
@@ -147,15 +169,43 @@ class Restore:
         if checks.failed():
             return
         with checks.of("in place"):
+            none_of([f"{item.path} has come into being meanwhile" for item in self._items if self._is_new(item)])
+            # Nothing is called whole that a loss of power could take back.
+            os.sync()
             for item in self._items:
                 self._put(item)
-                self._note(item.path)
             if target is not None:
                 target.commit()
-                self._note(DATABASE)
+                self._note(DATABASE, 0)
+            os.sync()
         if not checks.failed():
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._progress)
+
+    @staticmethod
+    def _is_new(item: Item) -> bool:
+        """Whether something is at a path where nothing was when the restore was begun."""
+        return item.state != THERE and state_of(item.path, item.mounted)[0] == THERE
+
+    def _space(self, manifest: Manifest, target: Target | None) -> str:
+        """See that everything has room; return how much there is."""
+        wanted: dict[str, int] = {}
+
+        def add(folder: str, part: Part) -> None:
+            wanted[folder] = wanted.get(folder, 0) + part.bytes
+
+        for part in manifest.parts:
+            paths = [item.path for item in self._items if item.part == part.part]
+            if part.part == DATABASE:
+                if target is not None and (folder := target.folder()):
+                    add(folder, part)
+            elif part.part.startswith(INSTALL):
+                add(self._state, part)
+            else:
+                # How much lies below each of several is not known: there may be room for all at the first.
+                for folder in {os.stat(each).st_dev: each for each in map(nearest, paths)}.values():
+                    add(folder, part)
+        return enough_space(wanted)
 
     def _place(self, part: str, path: str) -> str | None:
         """Return where a path of a part has been restored to."""
@@ -166,7 +216,7 @@ class Restore:
 
     # ---- files -------------------------------------------------------------------------------
 
-    def _stage(self, manifest: Manifest, part: Part, items: list[Item]) -> None:
+    def _stage(self, part: Part, items: list[Item]) -> None:
         """Restore a part beside its place, and see that it is whole."""
         small = part.part.startswith(INSTALL)
         if small:
@@ -181,7 +231,6 @@ class Restore:
             if not item.mounted:
                 os.makedirs(os.path.dirname(item.path), mode=0o755, exist_ok=True)
             os.mkdir(item.staging, 0o700)
-            enough_space(item.staging, manifest)
             self._repository.restore(part.snapshot, item.staging, [item.path] if len(part.paths) > 1 else ())
             self._staged[item.path] = item.staging
         if len(items) == len(part.paths):
@@ -220,17 +269,25 @@ class Restore:
             info = os.stat(source)
             os.chown(item.path, info.st_uid, info.st_gid)
             os.chmod(item.path, stat.S_IMODE(info.st_mode))
+            self._note(item.path, number_of(item.path))
         else:
+            # Before it is there: what ends this in between is not to leave what nobody knows.
+            self._note(item.path, number_of(source))
             if os.path.lexists(item.path):
                 self._aside(item.path, dir_fd=None)
             os.rename(source, item.path)
 
     def _aside(self, path: str, dir_fd: int | None) -> None:
-        """Make way: remove an empty folder, move anything else aside."""
+        """Make way: remove an empty folder, move anything else aside, each time under another name."""
         try:
             os.rmdir(path, dir_fd=dir_fd)
         except OSError:
-            os.rename(path, f"{path}{OLD}{self._config['backup']}", src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+            name = f"{path}{OLD}{self._config['backup']}"
+            number = 1
+            while _is_there(name if number == 1 else f"{name}-{number}", dir_fd):
+                number += 1
+            name = name if number == 1 else f"{name}-{number}"
+            os.rename(path, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
 
     def _put_small(self, path: str, source: str) -> None:
         """Copy a file or folder into an installation, which others may write to meanwhile: no link is followed."""
@@ -238,6 +295,7 @@ class Restore:
         try:
             *folders, name = path.strip("/").split("/")
             for folder in folders:
+                self._make(folder, descriptor)
                 deeper = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=descriptor)
                 os.close(descriptor)
                 descriptor = deeper
@@ -246,12 +304,28 @@ class Restore:
             except FileNotFoundError:
                 before = None
             self._remove(name + NEW, descriptor)
-            self._copy(source, name + NEW, descriptor, before)
-            if before is not None:
-                self._aside(name, descriptor)
-            os.rename(name + NEW, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+            try:
+                self._copy(source, name + NEW, descriptor, before)
+                self._note(path, os.stat(name + NEW, dir_fd=descriptor, follow_symlinks=False).st_ino)
+                if before is not None:
+                    self._aside(name, descriptor)
+                os.rename(name + NEW, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    self._remove(name + NEW, descriptor)
+                raise
         finally:
             os.close(descriptor)
+
+    @staticmethod
+    def _make(folder: str, descriptor: int) -> None:
+        """Make a folder of an installation, if it is missing, of root and readable for all."""
+        before = os.umask(0o022)
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder, 0o755, dir_fd=descriptor)
+        finally:
+            os.umask(before)
 
     @staticmethod
     def _remove(name: str, descriptor: int) -> None:
@@ -307,33 +381,35 @@ class Restore:
         none_of(other_rows(manifest.database.tables or rows, rows))
         return f"{len(rows)} tables, {sum(rows.values())} rows"
 
-    def _note(self, what: str) -> None:
-        """Note what is in place, so that another try of the same backup leaves it alone."""
-        self._done.append(what)
+    def _note(self, what: str, number: int) -> None:
+        """Note what is in place and its number there, so that another try of the same backup leaves it alone."""
+        self._done[what] = number
         write_new(self._progress, json.dumps({"backup": self._config["backup"], "done": self._done}))
 
 
-def progress(state: str, key: str, backup: str) -> list[str]:
-    """Return what an earlier try of a backup has put in place."""
+def _is_there(name: str, dir_fd: int | None) -> bool:
+    try:
+        os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def progress(state: str, key: str, backup: str) -> dict[str, int]:
+    """Return what an earlier try of a backup has put in place, with the numbers that it has there."""
     try:
         with open(os.path.join(state, f"{key}.progress.json"), encoding="utf-8") as stream:
             told = json.load(stream)
     except (OSError, ValueError):
-        return []
-    return [str(item) for item in told["done"]] if told.get("backup") == backup else []
+        return {}
+    return {str(path): int(number) for path, number in told["done"].items()} if told.get("backup") == backup else {}
 
 
 def main() -> int:
     """Restore as a unit has it."""
     config, secrets = credentials()
-    cache = os.path.join(str(config["state"]), "cache")
-
-    def say(words: str) -> None:
-        sys.stdout.write(words.encode("utf-8", "backslashreplace").decode() + "\n")
-        sys.stdout.flush()
-
-    try:
-        repository = repository_of(secrets["repository"], cache)
-        return 0 if Restore(config, secrets["database"], repository, say).run() else 1
-    finally:
-        empty(cache)
+    return run_alone(
+        secrets["repository"],
+        config["time_limit"],
+        lambda repository: Restore(config, secrets["database"], repository, say).run(),
+    )

@@ -100,6 +100,29 @@ class Target(abc.ABC):
     def commit(self) -> None:
         """Have what was loaded be the product's database."""
 
+    @abc.abstractmethod
+    def discard(self) -> None:
+        """Remove what was loaded and is not the product's database, as far as that was made here.
+
+        Raises:
+            LoadError: it cannot be removed.
+
+        """
+
+    def folder(self) -> str:
+        """Return the folder in which the server keeps its data; empty where that is another host's.
+
+        Raises:
+            LoadError: the server does not tell.
+
+        """
+        found = self._data_folder() if self._creates else ""
+        return found if os.path.isdir(found) else ""
+
+    @abc.abstractmethod
+    def _data_folder(self) -> str:
+        """Return where the server of this host keeps its data."""
+
     def _empty(self, tables: int) -> None:
         """Refuse a database with something in it."""
         if tables:
@@ -179,7 +202,11 @@ class PostgreSQL(Target):
         return self._administer(query, name=name) == "1"
 
     def look(self) -> None:
-        """See that the dump can be loaded."""
+        """See that the dump can be loaded; what an earlier try has left of it is removed."""
+        self.discard()
+        self._see_empty()
+
+    def _see_empty(self) -> None:
         if self._creates and not self._exists(self.name):
             return
         try:
@@ -203,7 +230,6 @@ class PostgreSQL(Target):
         exists = self._administer("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = :'user';", user=self._user) == "1"
         if not exists:
             self._administer("CREATE ROLE :\"user\" LOGIN PASSWORD :'secret';", user=self._user)
-        self._administer('DROP DATABASE IF EXISTS :"new";', new=self._new)
         made = (
             """CREATE DATABASE :"new" OWNER :"user" ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;"""
         )
@@ -222,9 +248,19 @@ class PostgreSQL(Target):
         """Have what was loaded take the place of the empty database."""
         if self._creates:
             if self._exists(self.name):
-                self.look()
+                self._see_empty()
                 self._administer('DROP DATABASE :"name";', name=self.name)
             self._administer('ALTER DATABASE :"new" RENAME TO :"name";', new=self._new, name=self.name)
+
+    def discard(self) -> None:
+        """Remove what was loaded and is not the product's database."""
+        if self._creates and self._exists(self._new):
+            # A client that was killed may have left the server at work.
+            end = "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = :'new';"
+            self._administer(f'{end}\nDROP DATABASE :"new";', new=self._new)
+
+    def _data_folder(self) -> str:
+        return self._administer("SHOW data_directory;")
 
 
 class MariaDB(Target):
@@ -257,20 +293,26 @@ class MariaDB(Target):
 
     def look(self) -> None:
         """See that the dump can be loaded; what an earlier try has left of it is removed."""
+        self.discard()
         if self._creates:
-            listed = self._administer(
-                f"SELECT table_name FROM information_schema.tables WHERE table_schema = {_text(self.name)};"  # noqa: S608
-            )
-            if MARK in listed.splitlines():
-                self._drop()
-                listed = ""
+            tables = self._tables()
         else:
             with self._as_account() as client:
-                listed = run([*client, *self.ANSWER, self.name], text=LIST_MARIADB)
-        self._empty(len(listed.splitlines()))
+                tables = run([*client, *self.ANSWER, self.name], text=LIST_MARIADB).splitlines()
+        self._empty(len(tables))
 
-    def _drop(self) -> None:
-        self._administer(f"DROP DATABASE IF EXISTS {self._named()};")
+    def _tables(self) -> list[str]:
+        return self._administer(
+            f"SELECT table_name FROM information_schema.tables WHERE table_schema = {_text(self.name)};"  # noqa: S608
+        ).splitlines()
+
+    def discard(self) -> None:
+        """Remove what was loaded and is not the product's database yet."""
+        if self._creates and MARK in self._tables():
+            self._administer(f"DROP DATABASE IF EXISTS {self._named()};")
+
+    def _data_folder(self) -> str:
+        return self._administer("SELECT @@datadir;").strip()
 
     def load(self, feed: Feed) -> tuple[str, int]:
         """Load the dump, as a whole or not at all; return its hash and length."""
@@ -282,15 +324,9 @@ class MariaDB(Target):
                 f"GRANT ALL ON {self._named()}.* TO {account};\n"
                 f"CREATE TABLE {self._named()}.{MARK} (a INT);"
             )
-        try:
-            with self._as_account() as client:
-                # Without its sandbox the client runs programs that a dump names.
-                return feed_to([*client, "--sandbox", self.name], {}, feed)
-        except BaseException:
-            if self._creates:
-                with contextlib.suppress(LoadError):
-                    self._drop()
-            raise
+        with self._as_account() as client:
+            # Without its sandbox the client runs programs that a dump names.
+            return feed_to([*client, "--sandbox", self.name], {}, feed)
 
     def rows(self) -> dict[str, int]:
         """Return the rows of all tables that were loaded."""

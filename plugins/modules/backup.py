@@ -236,6 +236,8 @@ MODULES = (
     _rest,
 )
 """Files of this collection that it consists of."""
+GRACE_SECONDS = 120
+"""How much longer than its time a backup may take to let everything go."""
 MAX_AGE = 2
 """How many times as old as the schedule wants it the last backup may be."""
 HEADER = "# Written by atlassian_dc.hardening, role backup. Change its variables, not this file.\n"
@@ -773,7 +775,7 @@ def render_service(name: str, time_limit: int, folder: str) -> str:
 
     Args:
         name: of the instance, as in units.
-        time_limit: seconds after which it is ended.
+        time_limit: seconds after which it ends by itself; it is ended some time later.
         folder: the repository, where it is a folder; else "".
 
     """
@@ -802,7 +804,7 @@ RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
 UMask=0022
 KillMode=mixed
-TimeoutStartSec={time_limit}
+TimeoutStartSec={time_limit + GRACE_SECONDS}
 TimeoutStopSec=120
 Nice=19
 IOSchedulingClass=idle

@@ -64,6 +64,10 @@ options:
     description: How much of the repository's data is read beside that, as restic takes it.
     type: str
     default: 5%
+  time_limit:
+    description: Seconds after which O(action=drill) and O(action=restore) are ended, so that none hangs for ever.
+    type: int
+    default: 43200
   folder:
     description: Where the scratch folder is made. It takes as much space as the largest backup and its database.
     type: path
@@ -233,6 +237,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_ta
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import below
 
 RESTORE = "atlassian-dc-restore"
+LOOK_SECONDS = 600
+"""For how long the module itself may read in the repository."""
 ACTIONS = ("drill", "drill_result", "plan", "restore", "restore_result")
 
 
@@ -249,9 +255,9 @@ class Drills:
         self._params = module.params
         self._module = module
         self._changes = changes
-        self.program = Program(
-            ACCOUNT, DRILL_PARTS, _restore_drill.__name__.rpartition(".")[2], changes, module.run_command
-        )
+        part = _restore_drill.__name__.rpartition(".")[2]
+        results = os.path.join(self._params["folder"], ACCOUNT, "results")
+        self.program = Program(ACCOUNT, DRILL_PARTS, part, changes, module.run_command, results)
 
     def begin(self) -> None:
         """Begin one.
@@ -271,8 +277,9 @@ class Drills:
             "backup": params["backup"],
             "read_data": params["read_data"],
             "scratch": scratch,
-            "results": os.path.join(scratch, "results"),
+            "results": self.program.results,
             "sockets": f"/run/{ACCOUNT}-sockets",
+            "time_limit": params["time_limit"],
         }
         properties = drill_properties(account, scratch, ACCOUNT)
         meant = ", ".join(self._keys() or ["every instance"])
@@ -289,7 +296,10 @@ class Drills:
     def _kinds(self, told: dict[str, Any]) -> set[str]:
         """Return the kinds of the databases that will be loaded."""
         kinds: set[str] = set()
-        with opened(told) as repository, contextlib.suppress(ResticError):  # which the drill will tell
+        with (
+            opened(told, self._params["time_limit"]) as repository,
+            contextlib.suppress(ResticError),
+        ):  # which the drill will tell
             for key, backup in chosen(repository.backups(), self._keys(), self._params["backup"]):
                 database = repository.manifest(key, backup).database
                 kinds |= {database.kind} if database else set()
@@ -302,7 +312,7 @@ class Drills:
             ChangeError: it has left nothing that can be used.
 
         """
-        found = results_of(os.path.join(self._params["folder"], ACCOUNT, "results"), self.program)
+        found = results_of(self.program)
         for key, result in found.items():
             if result.backup:
                 self._changes.write_file(path_on_host(key), result.to_json(), 0o644)
@@ -322,8 +332,9 @@ class Restores:
         self._params = module.params
         self._module = module
         self._changes = changes
-        self.program = Program(RESTORE, RESTORE_PARTS, "_restore_run", changes, module.run_command)
         self.folder = f"/var/lib/{RESTORE}"
+        results = os.path.join(self.folder, "results")
+        self.program = Program(RESTORE, RESTORE_PARTS, "_restore_run", changes, module.run_command, results)
 
     def plan(self, begin: bool) -> tuple[list[str], str]:
         """Return what a restore does, in words, and why it is not begun; begin it, if nothing speaks against it.
@@ -339,7 +350,7 @@ class Restores:
         told = prepared(self._module, self._changes)
         if self._module.check_mode and shutil.which("restic") is None:
             return [], "restic is not installed yet: what a restore does is not known before it is"
-        with opened(told) as repository:
+        with opened(told, params["time_limit"]) as repository:
             try:
                 backups = repository.backups()
                 if params["key"] is None and len(backups) > 1:
@@ -371,6 +382,7 @@ class Restores:
             "account": manifest.instance.user,
             "database": database if made.database else None,
             "state": self.folder,
+            "time_limit": params["time_limit"],
         }
         paths = [os.path.dirname(item.staging) for item in made.items]
         secrets = {"repository": told, "database": password}
@@ -428,14 +440,15 @@ class Restores:
             ChangeError: it has left nothing that can be used.
 
         """
-        return results_of(os.path.join(self.folder, "results"), self.program)
+        return results_of(self.program)
 
 
 @contextlib.contextmanager
-def opened(told: dict[str, Any]) -> Iterator[Repository]:
+def opened(told: dict[str, Any], time_limit: int) -> Iterator[Repository]:
     """Provide a repository for a short look."""
     with tempfile.TemporaryDirectory(prefix="atlassian-dc-restic-") as cache:
-        yield Repository(told["url"], told["password"], told["environment"], cache)
+        limit = min(LOOK_SECONDS, time_limit)
+        yield Repository(told["url"], told["password"], told["environment"], cache, limit)
 
 
 def prepared(module: AnsibleModule, changes: Changes) -> dict[str, Any]:
@@ -459,14 +472,14 @@ def install(module: AnsibleModule, changes: Changes, purpose: str) -> None:
         manager.ensure(changes, name, start=False)
 
 
-def results_of(folder: str, program: Program) -> dict[str, Result]:
+def results_of(program: Program) -> dict[str, Result]:
     """Return the results that a program has left, by key.
 
     Raises:
         ChangeError: it has left none that can be used.
 
     """
-    found: dict[str, Result] = {}
+    folder, found = program.results, dict[str, Result]()
     for key, text in read_results(folder, MAX_RESULT).items():
         try:
             result = parse_result(text)
@@ -497,6 +510,7 @@ def main() -> None:
             "key": {"type": "str", "no_log": False},
             "backup": {"type": "str", "default": "latest"},
             "read_data": {"type": "str", "default": "5%"},
+            "time_limit": {"type": "int", "default": 43200},
             "folder": {"type": "path", "default": "/var/lib"},
             "instances": {"type": "list", "elements": "dict", "default": []},
             "host": {"type": "str"},

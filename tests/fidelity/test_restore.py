@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backups that are tried and restored: drills that pass and fail, a host that has lost everything, kills in between."""
+"""Backups that are tried and restored: drills that pass and fail, a host that has lost everything, kills in between.
+
+The backup is one of Debian 12; it is restored on Debian 13, with newer PostgreSQL and restic.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,53 @@ from .lab import Lab, Outcome, Run
 
 HOST, FRESH, TRIED, REPOSITORY = "jira1", "jira2", "drill1", "repo1"
 """The host that is backed up, one that gets its backup, one that tries it, and one that keeps it."""
-IMAGES = {HOST: "jira_database", FRESH: "jira_database", TRIED: "drill", REPOSITORY: "repository"}
+IMAGES = {
+    HOST: "jira_database:bookworm",
+    FRESH: "jira_database:trixie",
+    TRIED: "drill:bookworm",
+    REPOSITORY: "repository:bookworm",
+}
 HOME = "/var/atlassian/application-data/jira"
 KEY = f"{HOST}-jira"
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of a repository that lives for a minute
 INSTALL_PART = f"install-{HOST}"
 CERTIFICATE = "/etc/ssl/certs/repository.pem"
-STAGES = ("repository: passed", f"home-{HOST}: passed", "needed: passed", "database: passed")
-"""What a restore has said when it is killed."""
+HOLD = "/usr/local/hold"
+"""Folder of programs that the units of a host take in place of its own, to wait in them."""
+WAITING = "sleep 98765"
+UNITS = {TRIED: "atlassian-dc-drill", FRESH: "atlassian-dc-restore"}
+STAGES = {
+    "before anything is restored": ("restic", f'case "$*" in *" restore "*) {WAITING} || true; esac'),
+    "in the middle of files": (
+        "restic",
+        f'case "$*" in *" restore "*) /usr/bin/restic "$@" --include={HOME}/data >&2; {WAITING}; esac',
+    ),
+    "in the middle of the database": (
+        "restic",
+        f'case "$*" in *" dump "*database.dump) /usr/bin/restic "$@" | head -c 200000; {WAITING}; esac',
+    ),
+    "while things are put in place": (
+        "psql",
+        f'said=$(cat); case "$said" in *"RENAME TO"*) {WAITING}; esac\n'
+        'printf "%s\\n" "$said" | /usr/bin/psql "$@"; exit',
+    ),
+}
+"""Where a unit waits: the program that waits in its place, and how that begins."""
+BEFORE, FILES, DATABASE, PUT = STAGES
 KEPT = "find . -type f -not -path './log/*' -not -path './monitor/*' -not -path './caches/*' -not -path './tmp/*'"
 TREE = f"cd {HOME}; {KEPT} -not -path './export/*' -not -path './analytics-logs/*' -exec sha256sum {{}} + | sort -k 2"
 """Hashes of all files but those that a backup leaves out, and those that a start of the product changes."""
-DUMP = "PGPASSWORD=Sup3rSecret-jiradb pg_dump -h localhost -U jiradbuser jiradb | grep -v '^.\\(un\\)\\?restrict '"
+OTHERWISE = r"^.\(un\)\?restrict \|^-- Dumped \|^SET transaction_timeout "
+"""What another version of PostgreSQL, or another day, writes otherwise."""
+DUMP = f"PGPASSWORD=Sup3rSecret-jiradb pg_dump -h localhost -U jiradbuser jiradb | grep -v '{OTHERWISE}'"
+INSTALL = "/opt/atlassian/jira"
+EDITED = ("conf/server.xml", "bin/setenv.sh")
+EDIT = f"""
+cd {INSTALL}
+echo '<!-- as it is here -->' >> conf/server.xml
+echo '# as it is here' >> bin/setenv.sh
+"""
+HASHES = f"cd {INSTALL}; sha256sum {' '.join(EDITED)}"
 DESTROY = f"""
 systemctl disable --now jira
 rm -rf {HOME}
@@ -34,6 +72,15 @@ runuser -u postgres -- dropdb --if-exists jiradb
 runuser -u postgres -- dropuser --if-exists jiradbuser
 """
 LEFT = "ls -d /var/lib/atlassian-dc-drill/scratch /run/atlassian-dc-drill 2>/dev/null || true"
+HALF = f"""
+ls -d {HOME} {HOME}.* 2>/dev/null || true
+runuser -u postgres -- psql -Atl | grep -o '^jiradb[^|]*' || true
+"""
+"""What is there of home and database."""
+SMALL = "/var/atlassian/application-data"
+ROOM = "100m"
+"""Of a file system that has enough of it, until somebody else fills it."""
+SILENT = "import socket, time; server = socket.create_server(('', 8001)); time.sleep(3600)"
 Row = Callable[[str, str, str, bool], None]
 
 
@@ -41,6 +88,9 @@ def repository(name: str = "a", password: str = PASSWORD) -> dict[str, Any]:
     """Return the variable that tells where backups go."""
     url = f"rest:https://backup:take-and-keep@{REPOSITORY}:8000/{name}/"
     return {"url": url, "password": password, "environment": {"SSL_CERT_FILE": CERTIFICATE}}
+
+
+SILENT_REPOSITORY = {**repository(), "url": f"rest:http://{REPOSITORY}:8001/a/"}
 
 
 class Story:
@@ -51,6 +101,7 @@ class Story:
         certificate = lab.sh(REPOSITORY, "cat /etc/repository/certificate.pem")
         for host in (HOST, FRESH, TRIED):
             lab.sh(host, f"cat > {CERTIFICATE} << 'END'\n{certificate}END\n")
+        lab.sh(HOST, EDIT)
         self.backup = lab.play(
             "harden",
             "--tags",
@@ -59,17 +110,35 @@ class Story:
             HOST,
             **self.said(atlassian_dc_backup_prune=False, atlassian_dc_backup_wait=300),
         )
-        self.tree, self.dump = lab.sh(HOST, TREE), lab.sh(HOST, DUMP)
+        self.tree, self.dump, self.files = lab.sh(HOST, TREE), lab.sh(HOST, DUMP), lab.sh(HOST, HASHES)
+        lab.sh(REPOSITORY, f'systemd-run -q --unit=silent python3 -c "{SILENT}"')
+        self.try_it()
+        self.restore_it()
 
+    def try_it(self) -> None:
+        """Let the backup be tried, with all that can come in between."""
+        lab = self.lab
         self.untried = self.audit()
         self.drill_check = self.drill("--check")
         self.drilled = self.drill()
         self.left = lab.sh(TRIED, LEFT)
         self.tried = self.audit()
-        self.killed_drill = self.drill(during=lambda run: self.kill(TRIED, "atlassian-dc-drill", "manifest: passed"))
-        self.left_killed = lab.sh(TRIED, LEFT)
+        self.hold(TRIED)
+        self.killed_drills, self.left_killed = {}, {}
+        for stage in (FILES, DATABASE):
+            self.killed_drills[stage] = self.drill(during=self.at(TRIED, stage, self.killing(TRIED)))
+            self.left_killed[stage] = lab.sh(TRIED, LEFT)
+        lab.sh(TRIED, "mkdir /srv/small; mount -t tmpfs -o size=1m,mode=0755 tmpfs /srv/small")
+        small: dict[str, Any] = {"atlassian_dc_drill_folder": "/srv/small"}
+        self.small_drill = self.drill(**small)
+        lab.sh(TRIED, f"mount -o remount,size={ROOM} /srv/small")
+        self.full_drill = self.drill(during=self.at(TRIED, BEFORE, self.filling(TRIED, "/srv/small")), **small)
+        self.left_full = lab.sh(TRIED, "ls -d /srv/small/atlassian-dc-drill/scratch 2>/dev/null || true")
+        self.silent_drill = self.drill(atlassian_dc_drill_wait=5, atlassian_dc_backup_repository=SILENT_REPOSITORY)
+        self.left_silent = lab.sh(TRIED, LEFT)
         self.drilled_again = self.drill()
         self.left_again = lab.sh(TRIED, LEFT)
+        self.locks = lab.sh(REPOSITORY, "ls /srv/repository/a/locks")
         self.wrong_password = self.drill(atlassian_dc_backup_repository=repository(password="other"))  # noqa: S106
         damage = """
         cd /srv/repository
@@ -81,22 +150,35 @@ class Story:
         self.damaged = self.drill(atlassian_dc_backup_repository=repository("damaged"))
         self.failed = self.audit()
 
-        self.refused = self.restore("--check")
-        self.refused_for_real = self.restore(atlassian_dc_restore_overwrite=[INSTALL_PART])
+    def restore_it(self) -> None:
+        """Restore it to another host, with all that can come in between."""
+        lab = self.lab
+        self.refused = self.restore("--check", atlassian_dc_restore_overwrite=[])
+        self.refused_for_real = self.restore()
         self.untouched = lab.sh(FRESH, TREE)
         lab.sh(FRESH, DESTROY)
-        self.plan = self.restore("--check", atlassian_dc_restore_overwrite=[INSTALL_PART])
-        self.damaged_restore = self.restore(
-            atlassian_dc_restore_overwrite=[INSTALL_PART], atlassian_dc_backup_repository=repository("damaged")
+        self.hold(FRESH)
+        self.plan = self.restore("--check")
+        self.silent = self.restore(
+            "--check", atlassian_dc_restore_wait=5, atlassian_dc_backup_repository=SILENT_REPOSITORY
         )
-        self.nothing = lab.sh(FRESH, f"ls -d {HOME}* 2>/dev/null || true")
-        self.killed = {stage: self.killed_at(stage) for stage in STAGES}
-        self.crashed = self.restore(
-            during=lambda run: self.crash(FRESH, "atlassian-dc-restore", STAGES[1]),
-            atlassian_dc_restore_overwrite=[INSTALL_PART],
-        )
-        self.restored = self.restore(atlassian_dc_restore_overwrite=[INSTALL_PART], atlassian_dc_restore_start=True)
+        self.damaged_restore = self.restore(atlassian_dc_backup_repository=repository("damaged"))
+        self.nothing = lab.sh(FRESH, HALF)
+        lab.sh(FRESH, f"mount -t tmpfs -o size=1m,mode=0755 tmpfs {SMALL}")
+        self.small = self.restore()
+        lab.sh(FRESH, f"mount -o remount,size={ROOM} {SMALL}")
+        self.full = self.restore(during=self.at(FRESH, BEFORE, self.filling(FRESH, SMALL)))
+        self.nothing_full = lab.sh(FRESH, HALF)
+        lab.sh(FRESH, f"umount {SMALL}")
+        self.killed, self.half = {}, {}
+        for stage in STAGES:
+            self.killed[stage] = self.restore(during=self.at(FRESH, stage, self.killing(FRESH)))
+            self.half[stage] = lab.sh(FRESH, HALF)
+        lab.sh(FRESH, f"rm -r {HOME}")
+        self.crashed = self.restore(during=self.at(FRESH, FILES, lambda: lab.group.restart(FRESH, crash=True)))
+        self.restored = self.restore(atlassian_dc_restore_start=True)
         self.tree_after, self.dump_after = lab.sh(FRESH, TREE), lab.sh(FRESH, DUMP)
+        self.files_after, self.left_restored = lab.sh(FRESH, HASHES), lab.sh(FRESH, HALF)
         self.account = lab.served_by(FRESH)
 
     def said(self, **more: Any) -> dict[str, Any]:
@@ -110,38 +192,42 @@ class Story:
         return self.lab.play("backup_drill", *arguments, during=during, **self.said(**meant))
 
     def restore(self, *arguments: str, during: Callable[[Run], None] | None = None, **more: Any) -> Outcome:
-        meant = {"atlassian_dc_restore_host": FRESH, **more}
+        meant = {"atlassian_dc_restore_host": FRESH, "atlassian_dc_restore_overwrite": [INSTALL_PART], **more}
         return self.lab.play("restore", *arguments, during=during, **self.said(**meant))
 
-    def killed_at(self, stage: str) -> Outcome:
-        return self.restore(
-            during=lambda run: self.kill(FRESH, "atlassian-dc-restore", stage),
-            atlassian_dc_restore_overwrite=[INSTALL_PART],
-        )
-
-    def kill(self, host: str, unit: str, stage: str) -> None:
-        """Kill a unit once it has said something."""
-        self.reach(host, unit, stage, f"systemctl kill -s KILL {unit}.service")
-
-    def crash(self, host: str, unit: str, stage: str) -> None:
-        """Take a host's power away once a unit of it has said something, and start it again."""
-        self.reach(host, unit, stage, "true")
-        self.lab.group.restart(host, crash=True)
-
-    def reach(self, host: str, unit: str, stage: str, then: str) -> None:
-        """Run a command on a host once a unit of it has said something."""
+    def hold(self, host: str) -> None:
+        """Have the unit of a host look for its programs in `HOLD` first, until the host is started again."""
+        folder = f"/run/systemd/system/{UNITS[host]}.service.d"
         self.lab.sh(
             host,
             f"""
-            # From its journal alone, which takes no time: it may be over soon.
-            timeout 300 journalctl -f -n 0 -o cat -t {unit} > /run/said &
-            for i in $(seq 6000); do
-                grep -qF '{stage}' /run/said && {then} && kill $! && exit
-                sleep 0.05
-            done
-            exit 1
+            mkdir -p {HOLD} {folder}
+            printf '[Service]\\nEnvironment=PATH={HOLD}:/usr/sbin:/usr/bin:/sbin:/bin\\n' > {folder}/hold.conf
+            systemctl daemon-reload
             """,
         )
+
+    def at(self, host: str, stage: str, then: Callable[[], object]) -> Callable[[Run], None]:
+        """Return what does something once the unit of a host has come to a stage, at which it waits."""
+        program, first = STAGES[stage]
+        text = f'#!/bin/sh\n{first}\nexec /usr/bin/{program} "$@"\n'
+        self.lab.sh(host, f"cat > {HOLD}/{program} << 'END'\n{text}END\nchmod 755 {HOLD}/{program}")
+
+        def during(_run: Run) -> None:
+            wait = f"timeout 300 sh -c 'until pgrep -fx \"{WAITING}\"; do sleep 0.1; done'"
+            self.lab.sh(host, f"{wait}; rm {HOLD}/{program}")
+            then()
+
+        return during
+
+    def killing(self, host: str) -> Callable[[], object]:
+        """Return what kills the unit of a host."""
+        return lambda: self.lab.sh(host, f"systemctl kill -s KILL {UNITS[host]}.service")
+
+    def filling(self, host: str, folder: str) -> Callable[[], object]:
+        """Return what fills a file system, and lets the unit go on."""
+        fill = f"cat /dev/zero > {folder}/somebody-s 2>/dev/null || true"
+        return lambda: self.lab.sh(host, f"{fill}; pkill -fx '{WAITING}'")
 
     def trial(self) -> dict[str, Any]:
         """Return the result of the last drill as it is kept on the controller."""
@@ -156,6 +242,10 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         yield Story(lab)
     finally:
         lab.down()
+
+
+def said_by(outcome: Outcome) -> str:
+    return " ".join(outcome.output.split())
 
 
 def status(outcome: Outcome) -> str:
@@ -189,11 +279,32 @@ def test_check_mode_of_a_drill_does_nothing(story: Story) -> None:
     assert "unit atlassian-dc-drill.service" in story.drilled.changes(TRIED)
 
 
-def test_a_killed_drill_is_none_and_the_next_one_works(story: Story) -> None:
-    assert story.killed_drill.code != 0
-    assert "has left no result" in story.killed_drill.output
-    assert "scratch" in story.left_killed
+@pytest.mark.parametrize("stage", [FILES, DATABASE])
+def test_a_killed_drill_is_none_and_the_next_one_works(story: Story, stage: str) -> None:
+    assert story.killed_drills[stage].code != 0
+    assert "has left no result" in story.killed_drills[stage].output
+    assert "scratch" in story.left_killed[stage]
     assert story.drilled_again.code == 0, story.drilled_again.output
+
+
+def test_no_drill_leaves_a_lock_in_the_repository(story: Story) -> None:
+    assert story.locks == ""
+
+
+def test_a_drill_without_room_is_told(story: Story) -> None:
+    """Where there is none from the beginning, and where somebody else takes it."""
+    assert "/srv/small/atlassian-dc-drill/scratch has 0 MiB free" in said_by(story.small_drill)
+    assert story.small_drill.code != 0
+    assert "disk is full" in said_by(story.full_drill)
+    assert story.full_drill.code != 0
+    assert story.left_full == ""
+
+
+def test_a_repository_that_never_answers_is_given_up(story: Story) -> None:
+    for outcome in (story.silent_drill, story.silent):
+        assert outcome.code != 0
+        assert "it did not end within 5 seconds" in said_by(outcome)
+    assert story.left_silent == ""
 
 
 def test_a_wrong_password_is_said(story: Story) -> None:
@@ -212,16 +323,14 @@ def test_a_damaged_repository_fails_the_drill(story: Story, row: Row) -> None:
 
 def test_nothing_that_is_there_is_overwritten(story: Story) -> None:
     assert story.refused.code != 0
-    assert f"{HOME} is there already: name home-jira1 in atlassian_dc_restore_overwrite" in " ".join(
-        story.refused.output.split()
-    )
+    assert f"{HOME} is there already: name home-jira1 in atlassian_dc_restore_overwrite" in said_by(story.refused)
     assert story.refused_for_real.code != 0
     assert len(story.untouched.splitlines()) > 3000
 
 
 def test_the_plan_is_made_and_nothing_else(story: Story) -> None:
     assert story.plan.code == 0, story.plan.output
-    assert "restore the database into jiradb at localhost:5432" in " ".join(story.plan.output.split())
+    assert "restore the database into jiradb at localhost:5432" in said_by(story.plan)
 
 
 def test_a_damaged_backup_is_not_restored(story: Story) -> None:
@@ -229,10 +338,21 @@ def test_a_damaged_backup_is_not_restored(story: Story) -> None:
     assert story.nothing == ""
 
 
+def test_a_restore_without_room_is_told_and_puts_nothing_in_place(story: Story) -> None:
+    """Where there is none from the beginning, and where somebody else takes it."""
+    assert f"{SMALL} has 0 MiB free" in said_by(story.small)
+    assert story.small.code != 0
+    assert "disk is full" in said_by(story.full)
+    assert story.full.code != 0
+    assert story.nothing_full == ""
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_killed_restore_is_told(story: Story, stage: str) -> None:
     assert story.killed[stage].code != 0
     assert "has left no result" in story.killed[stage].output
+    there = story.half[stage].splitlines()
+    assert (HOME in there, "jiradb" in there) == (stage == PUT, False)
 
 
 def test_a_host_without_power_is_told(story: Story) -> None:
@@ -241,15 +361,17 @@ def test_a_host_without_power_is_told(story: Story) -> None:
 
 def test_everything_is_there_again(story: Story, row: Row) -> None:
     assert story.restored.code == 0, story.restored.output
-    same = story.tree_after == story.tree, story.dump_after == story.dump
+    same = [getattr(story, f"{what}_after") == getattr(story, what) for what in ("tree", "dump", "files")]
     row(
-        "restore on a host without data, after four kills and a crash: files, database",
+        "restore on a host without data, after four kills and a crash: files, database, edited files",
         "the same",
         str(same),
         all(same),
     )
     assert story.tree_after == story.tree
     assert story.dump_after == story.dump
+    assert story.files_after == story.files
+    assert story.left_restored.split() == [HOME, "jiradb"]
 
 
 def test_the_product_runs_as_its_account(story: Story) -> None:

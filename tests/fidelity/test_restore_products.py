@@ -1,7 +1,11 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each product is backed up, loses home and database, and gets both back; `test_restore.py` has done so with Jira."""
+"""Each product is backed up, its host is taken away, and a new one gets everything.
+
+That is called the same, has the product installed as it comes, and neither home nor database. Jira is restored in
+`test_restore.py`.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,22 @@ CERTIFICATE = "/etc/ssl/certs/repository.pem"
 HOMES = "/var/atlassian/application-data"
 HASHES = "find . -type f ! -newermt @{} -print0 | sort -z | xargs -0 sha256sum"
 """Of files that have not changed since a point in time."""
+CHANGE = """
+find /opt -name server.xml -exec sh -c 'echo "<!-- only here -->" >> "$0"' {{}} \\;
+find /opt '(' -name setenv.sh -o -name _start-webapp.sh ')' -exec sh -c 'echo "# only here" >> "$0"' {{}} \\;
+echo 'only here' > {home}/only-here
+chown --reference={home} {home}/only-here
+runuser -u postgres -- psql -q {database} -c "INSERT INTO no_rows VALUES (1, 'only here')"
+sleep 1
+date +%s
+"""
+"""Has a host hold what no image does; tells the time then."""
+DESTROY = """
+systemctl disable --now {unit}
+rm -r {home}
+runuser -u postgres -- dropdb {database}
+runuser -u postgres -- dropuser {account}
+"""
 DUMP = r"runuser -u postgres -- pg_dump {} | grep -v '^.\(un\)\?restrict '"
 STATUS = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:{}{}').read().decode())"
 Row = Callable[[str, str, str, bool], None]
@@ -49,15 +69,16 @@ PRODUCTS = {
 }
 
 
+IMAGES = [f"{name}={name}_database" for name in PRODUCTS]
+
+
 class Story:
     """What each product had, and what it has again."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        certificate = lab.sh(REPOSITORY, "cat /etc/repository/certificate.pem")
-        for name in PRODUCTS:
-            lab.sh(name, f"cat > {CERTIFICATE} << 'END'\n{certificate}END\n")
-        begun = {name: lab.sh(name, "date +%s").strip() for name in PRODUCTS}
+        self.trust()
+        begun = {name: self.on(name, CHANGE).strip() for name in PRODUCTS}
         only = ("--limit", ",".join(PRODUCTS))
         self.backup = lab.play("harden", "--tags", "backup", *only, **self.repository())
         self.manifests = {name: self.manifest(name) for name in PRODUCTS}
@@ -71,8 +92,13 @@ class Story:
                 name, f"cd {HOMES}/{name}; find . -type f -newermt @{begun[name]}"
             ).splitlines()
             self.dumps[name] = lab.sh(name, DUMP.format(product.database))
-            destroy = f"rm -rf {HOMES}/{name}; runuser -u postgres -- dropdb {product.database}"
-            lab.sh(name, f"{destroy}; runuser -u postgres -- dropuser {product.account}")
+        self.installed = {name: self.edited(name) for name in PRODUCTS}
+        # Other hosts, though they are called the same.
+        lab.up(list(IMAGES))
+        self.trust()
+        self.fresh = {name: self.edited(name) for name in PRODUCTS}
+        for name in PRODUCTS:
+            self.on(name, DESTROY)
         self.restored = {
             name: lab.play(
                 "restore",
@@ -85,7 +111,26 @@ class Story:
         }
         self.files_after = {name: self.after(name, begun[name]) for name in PRODUCTS}
         self.dumps_after = {name: lab.sh(name, DUMP.format(each.database)) for name, each in PRODUCTS.items()}
+        self.installed_after = {name: self.edited(name) for name in PRODUCTS}
         self.status = {name: self.started(name) for name in PRODUCTS}
+
+    def trust(self) -> None:
+        """Have each host trust the certificate of the repository."""
+        certificate = self.lab.sh(REPOSITORY, "cat /etc/repository/certificate.pem")
+        for name in PRODUCTS:
+            self.lab.sh(name, f"cat > {CERTIFICATE} << 'END'\n{certificate}END\n")
+
+    def on(self, name: str, script: str) -> str:
+        """Run a script that is made for a product on its host."""
+        return self.lab.sh(name, script.format(home=f"{HOMES}/{name}", **PRODUCTS[name]._asdict()))
+
+    def edited(self, name: str) -> dict[str, str]:
+        """Return hashes of the files of an installation that are in its backup, by path."""
+        manifest = self.manifests[name]
+        install = manifest["instance"]["install_dir"]
+        paths = [path for part in manifest["parts"] if part["part"] == f"install-{name}" for path in part["paths"]]
+        files = " ".join(path for path in paths if path.startswith(f"{install}/"))
+        return {line[66:]: line[:64] for line in self.lab.sh(name, f"sha256sum {files}").splitlines()}
 
     @staticmethod
     def repository() -> dict[str, Any]:
@@ -133,7 +178,7 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     lab = Lab("fidelity-restores", tmp_path_factory.mktemp("restores"))
     try:
-        lab.up([*(f"{name}={name}_database" for name in PRODUCTS), f"{REPOSITORY}=repository"])
+        lab.up([*IMAGES, f"{REPOSITORY}=repository"])
         yield Story(lab)
     finally:
         lab.down()
@@ -164,11 +209,21 @@ def test_every_product_was_backed_up(story: Story) -> None:
 def test_files_and_rows_are_there_again(story: Story, name: str, row: Row) -> None:
     assert story.restored[name].code == 0, story.restored[name].output
     expected = kept(story, name)
-    same = story.files_after[name] == expected, story.dumps_after[name] == story.dumps[name]
-    told = f"{len(expected)} files, {len(story.dumps[name])} characters of SQL"
-    row(f"restore of {name}: files, database", "the same", f"{same}: {told}", all(same))
+    installed = story.installed[name]
+    same = (
+        story.files_after[name] == expected,
+        story.dumps_after[name] == story.dumps[name],
+        story.installed_after[name] == installed,
+    )
+    told = f"{len(expected)} files, {len(story.dumps[name])} characters of SQL, {len(installed)} files of the program"
+    row(f"restore of {name} on a new host: files, database, edited files", "the same", f"{same}: {told}", all(same))
     assert story.files_after[name] == expected
     assert story.dumps_after[name] == story.dumps[name]
+    assert story.installed_after[name] == installed
+    # What is compared is not what every host of the image has.
+    assert f"{HOMES}/{name}/only-here" in expected
+    assert "only here" in story.dumps[name]
+    assert story.fresh[name] != installed
     assert len(expected) > 10
 
 

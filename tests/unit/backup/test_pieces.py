@@ -16,6 +16,9 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_kee
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import is_backup
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_repository import repository_of
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import (
+    LockedError,
+    Restic,
+    ResticError,
     _sort_line,
     complaint_of,
     literal,
@@ -43,6 +46,31 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
+
+
+class Left(Restic):
+    """A repository that restic has left locked; or one that somebody uses, where the lock is not stale."""
+
+    def __init__(self, stale: bool) -> None:
+        super().__init__("/nowhere", "", {}, "/nowhere")
+        self.stale, self.locked, self.asked = stale, True, list[str]()
+
+    def _do(self, what: str, *arguments: str) -> None:
+        self.asked.append(arguments[0])
+        if arguments[0] == "unlock":
+            self.locked = not self.stale
+        elif self.locked:
+            raise self._error(what, 1, "unable to create lock: repository is already locked exclusively by PID 107")
+
+
+def test_a_stale_lock_keeps_nobody_out() -> None:
+    left = Left(stale=True)
+    left.open()
+    assert left.asked == ["cat", "unlock", "cat"]
+    with pytest.raises(LockedError, match=r"^the repository cannot be opened: somebody else has locked the repository"):
+        Left(stale=False).open()
+    assert type(left._error("x", 1, "other words")) is ResticError
+    assert type(left._error("x", 11, "")) is LockedError
 
 
 def names(*days: int) -> list[str]:

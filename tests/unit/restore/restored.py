@@ -32,7 +32,7 @@ class Holding(Repository):
     def __init__(
         self, manifest: Manifest, files: dict[str, dict[str, str]], dump: bytes, failing: dict[str, str] | None = None
     ) -> None:
-        super().__init__("/nowhere", "", {}, "/nowhere")
+        super().__init__("/nowhere", "", {}, "/nowhere", 0)
         self.held = manifest
         self.files_of = files
         self.dumped = dump
@@ -128,6 +128,14 @@ class FakeServer:
     def commit(self) -> None:
         """Put it in place."""
         self._step("commit")
+
+    def discard(self) -> None:
+        """Remove what is not in place."""
+        self.steps.append("discard")
+
+    def folder(self) -> str:
+        """Return where its data lie."""
+        return "/"
 
 
 def names_below(folder: Path) -> set[str]:

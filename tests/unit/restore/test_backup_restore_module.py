@@ -39,7 +39,7 @@ def result(outcome: str) -> Result:
     ],
 )
 def test_a_host_tries_the_backups_of_its_own_instances(given: dict[str, Any], keys: list[str] | None) -> None:
-    params = {"key": None, "instances": [JIRA], "without": [], "host": "jira1", **given}
+    params = {"key": None, "instances": [JIRA], "without": [], "host": "jira1", "folder": "/", **given}
     module = SimpleNamespace(params=params, run_command=lambda *_argv, **_more: (0, "", ""))
     assert backup_restore.Drills(cast(Any, module), Changes(True))._keys() == keys
 

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _restore_drill
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_keep import Stored
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import (
     DatabaseDump,
     Manifest,
     Part,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_drill import Drill, empty
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_drill import Drill, empty, run_alone
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_repository import Repository
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import (
     FAILED,
     PASSED,
@@ -27,6 +31,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_re
 from unit.restore.manifests import BACKUP, HOME, INSTALL, manifest, sha256
 from unit.restore.restored import FakeServer, Holding, names_below
 
+Captured = pytest.CaptureFixture[str]
 DUMP = b"PGDMP and so on"
 FILES = {
     "home-jira1": {f"{HOME}/data/a.txt": "hello", f"{HOME}/dbconfig.xml": "x" * 95},
@@ -160,6 +165,61 @@ def test_a_dump_that_only_its_own_tools_can_load_is_read_and_not_called_tried(tm
 
     assert outcome_of(drill(tmp_path, Holding(other, FILES, DUMP))[1], "database")[0] == UNTRIED
     assert outcome_of(drill(tmp_path, Holding(other, FILES, DUMP + b"X"))[1], "database")[0] == FAILED
+
+
+def test_one_that_is_cut_short_leaves_no_result(tmp_path: Path) -> None:
+    """Not even of those backups that it has tried by then."""
+
+    class CutShort(Holding):
+        def backups(self) -> dict[str, list[Stored]]:
+            return {**super().backups(), "other": [Stored(BACKUP)]}
+
+        def manifest(self, key: str, backup: Stored) -> Manifest:
+            if key == "other":
+                raise KeyboardInterrupt
+            return super().manifest(key, backup)
+
+    with pytest.raises(KeyboardInterrupt):
+        drill(tmp_path, CutShort(fitting(), FILES, DUMP))
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "scratch").exists()
+
+
+@pytest.mark.parametrize(("limit", "words"), [(0, "it did not end within 0 seconds"), (99, "somebody has ended it")])
+def test_one_that_is_ended_cleans_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], limit: int, words: str
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    left: list[Path] = []
+
+    def run(_repository: Repository) -> bool:
+        (tmp_path / "cache").mkdir()
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            left.append(tmp_path)
+        return True
+
+    try:
+        with pytest.raises(SystemExit) as ended:
+            run_alone({"url": "/x", "password": "", "environment": {}}, limit, run, str(tmp_path))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (ended.value.code, left) == (1, [tmp_path])
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().out == f"<3>{words}\n"
+
+
+def test_a_disk_without_room_for_a_result_is_told(tmp_path: Path, capsys: Captured) -> None:
+    def run(_repository: Repository) -> bool:
+        raise OSError(28, "No space left on device", "/results/k.json.new")
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert run_alone({"url": "/x", "password": "", "environment": {}}, 0, run, str(tmp_path)) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().out == "<3>no result can be left: /results/k.json.new: No space left on device\n"
 
 
 def test_too_little_space_is_told_before_anything_is_restored(tmp_path: Path) -> None:

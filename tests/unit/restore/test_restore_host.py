@@ -32,6 +32,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_ho
 )
 
 PLUGINS = Path(_restore_host.__file__).parent
+CONFIG = {"key": "k", "time_limit": 100}
 SECRETS: dict[str, Any] = {"url": "/repository", "password": "pass%word", "environment": {"A": "B"}}
 
 
@@ -60,7 +61,8 @@ class System:
 def program(tmp_path: Path, system: System, check_mode: bool = False) -> tuple[Program, Changes]:
     system.root = tmp_path
     changes = Changes(check_mode, system.run_command)
-    return Program("some-unit", DRILL_PARTS, "_restore_drill", changes, system.run_command, str(tmp_path)), changes
+    parts, results = DRILL_PARTS, "/var/lib/some/results"
+    return Program("some-unit", parts, "_restore_drill", changes, system.run_command, results, str(tmp_path)), changes
 
 
 def imported(part: str) -> set[str]:
@@ -81,7 +83,8 @@ def test_a_program_runs_without_ansible(tmp_path: Path, parts: tuple[str, ...], 
     system = System()
     system.root = tmp_path
     changes = Changes(False, system.run_command)
-    Program("some-unit", parts, part, changes, system.run_command, str(tmp_path)).start({}, SECRETS, {}, "does")
+    made = Program("some-unit", parts, part, changes, system.run_command, "/results", str(tmp_path))
+    made.start(CONFIG, SECRETS, {}, "does")
     started = tmp_path / "run/some-unit/program.py"
     text = started.read_text().replace("/run/some-unit", f"{tmp_path}/run/some-unit").replace("main())", "0)")
     started.write_text(text)
@@ -92,14 +95,14 @@ def test_a_program_runs_without_ansible(tmp_path: Path, parts: tuple[str, ...], 
 def test_secrets_are_handed_over_and_removed(tmp_path: Path) -> None:
     system = System()
     made, changes = program(tmp_path, system)
-    made.start({"key": "k"}, SECRETS, {"User": "somebody"}, "does something")
+    made.start(CONFIG, SECRETS, {"User": "somebody"}, "does something")
 
-    assert json.loads(system.handed["config"]) == {"key": "k"}
+    assert json.loads(system.handed["config"]) == CONFIG
     assert json.loads(system.handed["secrets"]) == SECRETS
     assert not (tmp_path / "run/some-unit/secrets.json").exists()
     (argv,) = [argv for argv in system.calls if argv[0] == "systemd-run"]
     assert "--property=LoadCredential=secrets:/run/some-unit/secrets.json" in argv
-    assert "--property=User=somebody" in argv
+    assert {"--property=User=somebody", "--property=RuntimeMaxSec=160"} <= set(argv)
     assert {f"--property={name}={value}" for name, value in COMMON.items()} <= set(argv)
     assert SECRETS["password"] not in " ".join(argv) + json.dumps(changes.result())
     assert (tmp_path / "run/some-unit/lib" / path_of("_restore_drill")).exists()
@@ -110,11 +113,23 @@ def test_secrets_are_handed_over_and_removed(tmp_path: Path) -> None:
     made.clean()
 
 
+def test_results_of_an_earlier_run_are_not_taken_for_those_of_this_one(tmp_path: Path) -> None:
+    left = tmp_path / "var/lib/some/results"
+    left.mkdir(parents=True)
+    (left / "k.json").write_text("passed")
+    made, _changes = program(tmp_path, System())
+    made.start(CONFIG, SECRETS, {}, "does")
+    assert list((tmp_path / "var/lib/some").iterdir()) == []
+    left.symlink_to(tmp_path)
+    with pytest.raises(ChangeError, match="results: "):
+        made.start(CONFIG, SECRETS, {}, "does")
+
+
 def test_secrets_are_removed_where_it_cannot_be_started(tmp_path: Path) -> None:
     system = System(code=1)
     made, changes = program(tmp_path, system)
     with pytest.raises(ChangeError, match=r"some-unit\.service could not be started: no"):
-        made.start({}, SECRETS, {}, "does")
+        made.start(CONFIG, SECRETS, {}, "does")
     assert not (tmp_path / "run/some-unit/secrets.json").exists()
     assert changes.count == 0
 
@@ -122,7 +137,7 @@ def test_secrets_are_removed_where_it_cannot_be_started(tmp_path: Path) -> None:
 def test_check_mode_only_says_so(tmp_path: Path) -> None:
     system = System()
     made, changes = program(tmp_path, system, check_mode=True)
-    made.start({}, SECRETS, {}, "does")
+    made.start(CONFIG, SECRETS, {}, "does")
     assert changes.count == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -130,7 +145,7 @@ def test_check_mode_only_says_so(tmp_path: Path) -> None:
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
     made, _changes = program(tmp_path, System(active="active"))
     with pytest.raises(ChangeError, match=r"some-unit\.service runs already"):
-        made.start({}, SECRETS, {}, "does")
+        made.start(CONFIG, SECRETS, {}, "does")
     assert made.running
     assert made.journal() == "one; two"
 

@@ -49,7 +49,9 @@ def backed_up(root: Path) -> Manifest:
 
 
 def made(root: Path, **more: Any) -> _restore_plan.Plan:
-    given: dict[str, Any] = {"parts": None, "overwrite": (), "instances": (), "done": (), **more}
+    given: dict[str, Any] = {"parts": None, "overwrite": (), "instances": (), "done": {}, **more}
+    if given.pop("installed", True):
+        Path(f"{root}{manifest().instance.install_dir}").mkdir(parents=True, exist_ok=True)
     return plan(given.pop("of", backed_up(root)), **given)
 
 
@@ -77,13 +79,20 @@ def test_what_is_there_has_to_be_named(tmp_path: Path) -> None:
 
 def test_what_an_earlier_try_has_put_in_place_is_left_alone_while_it_is_there(tmp_path: Path) -> None:
     home = Path(str(backed_up(tmp_path).instance.home_dir))
-    done = [str(home), "database"]
+    done = {str(home): 1, "database": 0}
     assert made(tmp_path, done=done).items[0].state == ABSENT
     home.mkdir(parents=True)
     (home / "file").touch()
-    found = made(tmp_path, done=done)
+    # Somebody has put another one there since.
+    assert made(tmp_path, done=done).items[0].state == THERE
+    found = made(tmp_path, done={**done, str(home): home.stat().st_ino})
     assert found.items[0].state == DONE
     assert (found.refused, found.database) == ((), False)
+
+
+def test_a_product_that_is_not_installed_is_told(tmp_path: Path) -> None:
+    install = backed_up(tmp_path).instance.install_dir
+    assert made(tmp_path, installed=False).refused == (f"{install} is not there: install jira 10.3.15 first",)
 
 
 def test_only_parts_that_were_asked_for(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ class Holding(Repository):
     """A repository with some snapshots and one manifest."""
 
     def __init__(self, snapshots: list[dict[str, Any]], text: str = "") -> None:
-        super().__init__("/nowhere", "", {}, "/nowhere")
+        super().__init__("/nowhere", "", {}, "/nowhere", 0)
         self._held = snapshots
         self._text = text
 

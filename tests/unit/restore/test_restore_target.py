@@ -15,7 +15,12 @@ from typing import Any
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _restore_target
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_database import LoadError
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_target import MariaDB, PostgreSQL, Target
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_target import (
+    MARK,
+    MariaDB,
+    PostgreSQL,
+    Target,
+)
 
 PASSWORD = r"it's \ secret"  # noqa: S105 - of no database
 
@@ -50,8 +55,10 @@ class Server:
             return "1" if names["user"] in self.roles else ""
         if "CREATE DATABASE" in text:
             self.databases[names.get("new", "jira")] = 0
+            self.tables += [MARK] * (MARK in text)
         elif "DROP DATABASE" in text:
             self.databases.pop(names.get("new") or names.get("name") or "jira", None)
+            self.tables.clear()
         elif "RENAME TO" in text:
             self.databases[names["name"]] = self.databases.pop(names["new"])
         return "0"
@@ -114,9 +121,11 @@ def test_account_and_database_are_made_and_take_the_place_of_nothing(server: Ser
     made.commit()
     assert server.databases == {"jira": 0}
     assert server.steps == [
-        *("SELECT 1", "SELECT 1", "CREATE ROLE", "DROP DATABASE", "CREATE DATABASE"),
+        *("SELECT 1", "SELECT 1", "SELECT 1", "CREATE ROLE", "CREATE DATABASE"),
         *("load jira_atlassian_dc_new", "SELECT 1", "ALTER DATABASE"),
     ]
+    made.discard()
+    assert server.databases == {"jira": 0}
     assert PASSWORD not in " ".join(server.seen)
 
 
@@ -193,10 +202,24 @@ def test_mariadb_is_loaded_into_the_empty_database(server: Server, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_was_loaded_and_is_not_in_place_is_removed(server: Server, tmp_path: Path) -> None:
+    made = target(PostgreSQL, tmp_path)
+    made.load(feed)
+    server.databases["jira"] = 5
+    made.discard()
+    assert server.databases == {"jira": 5}
+    # What a kill has left, too, before there has to be room for it again.
+    server.databases = {"jira_atlassian_dc_new": 5}
+    made.look()
+    assert server.databases == {}
+
+
 def test_mariadb_removes_what_could_not_be_loaded(server: Server, tmp_path: Path) -> None:
     server.broken = "line 3: no"
+    made = target(MariaDB, tmp_path)
     with pytest.raises(LoadError, match="line 3: no"):
-        target(MariaDB, tmp_path).load(feed)
+        made.load(feed)
+    made.discard()
     assert server.steps[-1] == "DROP DATABASE"
     assert list(tmp_path.iterdir()) == []
 
@@ -206,13 +229,13 @@ def test_mariadb_begins_anew_only_what_was_cut_off(server: Server, tmp_path: Pat
     with pytest.raises(LoadError, match="database jira has 2 tables"):
         target(MariaDB, tmp_path).look()
     assert server.steps == []
-    server.tables.append("atlassian_dc_being_restored")
+    server.tables.append(MARK)
     target(MariaDB, tmp_path).look()
     assert server.steps == ["DROP DATABASE"]
 
 
 def test_mariadb_elsewhere_is_never_dropped(server: Server, tmp_path: Path) -> None:
-    server.tables = ["atlassian_dc_being_restored"]
+    server.tables = [MARK]
     with pytest.raises(LoadError, match="database jira has 1 tables"):
         target(MariaDB, tmp_path, create=False).look()
     server.broken = "no"
