@@ -412,6 +412,8 @@ class Backup:
             if database:
                 dump = dump_of(database, str(self.secrets.get("database") or ""), self.scratch)
                 made.append(self._save_dump(key, dump))
+                for note in dump.notes:
+                    self._warn(note)
                 if lock:
                     lock.progress(50)
             # Files after the database: they are only added, so that no row is without its file.

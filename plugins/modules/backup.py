@@ -171,6 +171,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils import (
     _backup_maintenance,
     _backup_manifest,
     _backup_restic,
+    _backup_rows,
     _backup_run,
     _backup_state,
     _rest,
@@ -230,6 +231,7 @@ MODULES = (
     _backup_keep,
     _backup_manifest,
     _backup_restic,
+    _backup_rows,
     _backup_state,
     _rest,
 )
