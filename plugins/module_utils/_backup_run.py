@@ -54,6 +54,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_man
     tags_of,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import (
+    DamagedError,
     NoRepositoryError,
     Restic,
     ResticError,
@@ -88,6 +89,11 @@ MAX_CHANGED = 5
 """Most files of it that have changed since and are hashed in the repository: each takes a start of restic."""
 CHUNK = 1024 * 1024
 PRUNE_SECONDS = 7 * 86400
+CHECK_SECONDS = 7 * 86400
+CHECK_SHARES = 13
+"""In how many checks all data of the repository is read: once in a quarter of a year."""
+CHECK_TIME = 0.25
+"""Most of the time for a backup that a check may take."""
 MAX_NAMED = 5
 LIST_BYTES = 16 * 1024**2
 """How much of a dump is handed to pg_restore at most, which has to find its list of contents in it."""
@@ -275,7 +281,9 @@ class Backup:
         try:
             self._write(state)
             state = self._make(state)
-            state = replace(state, result=DONE, warnings=tuple(self.warnings))
+            # What is in the repository already, restic does not write again: damage there is damage to this backup.
+            result = FAILED if state.damage else DONE
+            state = replace(state, result=result, reason=state.damage, warnings=tuple(self.warnings))
         except (BackupError, ResticError, DumpError, LockError, ManifestError) as exc:
             state = replace(state, result=FAILED, reason=str(exc), warnings=tuple(self.warnings))
         except OSError as exc:
@@ -295,20 +303,22 @@ class Backup:
         if self.maintenance and self.maintenance.release_left():
             self._warn("the product was still locked by a run that was cut short, and is let go")
         self._open()
-        mine = self._is_mine(state)
-        if mine:
-            try:
-                manifest = self._backup("instance", self.config["key"], self.config["parts"])
-            except Exception:
-                self._give_up()
-                raise
-            state = replace(state, whole=self._success(manifest))
-        elif self.config["node"]["parts"]:
-            manifest = self._backup("node", self.config["node"]["key"], self.config["node"]["parts"])
-            state = replace(state, node=self._success(manifest))
-        if not mine:
+        if not self._is_mine(state):
+            if self.config["node"]["parts"]:
+                manifest = self._backup("node", self.config["node"]["key"], self.config["node"]["parts"])
+                state = replace(state, node=self._success(manifest))
             state = replace(state, whole=self._others() or state.whole)
-        return self._tidy(state, self.config["key"] if mine else self.config["node"]["key"])
+            if state.damage:
+                state = self._check(state)
+            return self._tidy(state, self.config["node"]["key"])
+        try:
+            manifest = self._backup("instance", self.config["key"], self.config["parts"])
+        except Exception:
+            self._give_up()
+            raise
+        state = self._check(replace(state, whole=self._success(manifest)))
+        # Where something is damaged, an old backup may be the last good one.
+        return state if state.damage else self._tidy(state, self.config["key"])
 
     def _open(self) -> None:
         try:
@@ -617,6 +627,25 @@ class Backup:
             raise BackupError(f"pg_restore does not take the dump in the repository: {words[0]}")
 
     # ---- afterwards --------------------------------------------------------------------------
+
+    def _check(self, state: State) -> State:
+        """See from time to time whether the repository is whole, and after damage until it is again."""
+        if not state.damage and self.begun - state.checked < CHECK_SECONDS:
+            return state
+        share, seconds = state.checks % CHECK_SHARES + 1, CHECK_TIME * self.config["time_limit"]
+        for last in (False, True):
+            try:
+                self.restic.look_over(share, CHECK_SHARES, seconds)
+            except DamagedError as exc:
+                # Somebody may have removed something meanwhile.
+                if last:
+                    return replace(state, checked=self.now(), damage=str(exc))
+            except ResticError as exc:
+                self._warn(str(exc))
+                return state
+            else:
+                return replace(state, checked=self.now(), checks=state.checks + 1, damage="")
+        raise AssertionError
 
     def _tidy(self, state: State, key: str) -> State:
         """Remove what is too old, and what runs have left that were cut short."""

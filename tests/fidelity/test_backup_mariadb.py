@@ -67,8 +67,8 @@ class Story:
             "password": PASSWORD,
             "environment": {"RESTIC_CACERT": CA},
         }
-        given = {"atlassian_dc_backup_repository": repository, "atlassian_dc_backup_prune": False}
-        return self.lab.play(playbook, *arguments, "--limit", HOST, **given, **variables)
+        variables |= {"atlassian_dc_backup_repository": repository, "atlassian_dc_backup_prune": False}
+        return self.lab.play(playbook, *arguments, "--limit", HOST, **variables)
 
     def state(self) -> dict[str, Any]:
         return dict(json.loads(self.lab.sh(HOST, f"cat {STATE}")))
@@ -110,12 +110,9 @@ class Story:
             holder=$!
             until mariadb -BN -e 'SHOW PROCESSLIST' | grep -q SLEEP; do sleep 0.1; done
             systemctl start --no-block {UNIT}
-            until mariadb -BN -e 'SHOW PROCESSLIST' | grep -q 'metadata lock'; do sleep 0.1; done
+            until pgrep -x mariadb-dump && mariadb -BN -e 'SHOW PROCESSLIST' | grep -q 'metadata lock'; do sleep 0.1; done
             {kill}
-            for i in $(seq 300); do
-              case $(systemctl show -P ActiveState {UNIT}) in failed|inactive) break ;; esac
-              sleep 0.1
-            done
+            until systemctl is-failed -q {UNIT}; do sleep 0.1; done
             kill $holder
             mariadb -BN -e 'SHOW PROCESSLIST' | grep SLEEP | cut -f1 | while read id; do mariadb -e "KILL $id"; done
             """,

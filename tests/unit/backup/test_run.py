@@ -17,6 +17,11 @@ from pathlib import Path
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _backup_run
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_maintenance import Maintenance
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import (
+    DamagedError,
+    Restic,
+    ResticError,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import (
     hash_on_host,
     main,
@@ -263,6 +268,65 @@ class TestKeeping:
         for _time in range(4):
             host.run(after=3 * 86400)
         assert sum(command == ["prune"] for command in host.commands()) == 1
+
+
+class TestDamage:
+    """Restic does not write again what is there already, so a backup is as good as what it stands on."""
+
+    def test_it_is_no_success_and_nothing_is_removed_until_it_is_mended(self, host: BackupHost) -> None:
+        host.config["keep"] = {"daily": 1}
+        host.run()
+        host.trouble(check=[1, "repository contains errors"])
+        state = host.run(after=8 * 86400)
+        assert (state.result, state.damage) == ("failure", state.reason)
+        assert state.reason.startswith("the repository does not pass its check")
+        assert len(host.whole()) == 2
+        assert "the repository does not pass its check" in host.said[-1]
+        host.run(after=86400)
+        assert len(host.whole()) == 3
+        host.trouble()
+        state = host.run(after=86400)
+        assert (state.result, state.damage, len(host.whole())) == ("success", "", 1)
+
+    def test_once_a_week_another_share_of_it_is_read(self, host: BackupHost) -> None:
+        for _time in range(8):
+            host.run(after=4 * 86400)
+        checks = [command for command in host.commands() if command[0] == "check"]
+        assert checks == [["check", "--no-lock", f"--read-data-subset={share}/13"] for share in (1, 2, 3, 4)]
+        assert host.last().checks % 13 + 1 == 5
+
+    def test_what_is_removed_meanwhile_is_no_damage(self, host: BackupHost, monkeypatch: pytest.MonkeyPatch) -> None:
+        told = [DamagedError("pack is missing"), None]
+
+        def look_over(*_given: object) -> None:
+            if error := told.pop(0):
+                raise error
+
+        monkeypatch.setattr(Restic, "look_over", look_over)
+        assert host.run().result == "success"
+        assert told == []
+
+    def test_what_cannot_be_checked_is_told_and_no_failure(self, host: BackupHost) -> None:
+        host.run()
+        host.trouble(check=[1, "dial tcp: connection refused"])
+        state = host.run(after=8 * 86400)
+        assert (state.result, state.damage) == ("success", "")
+        assert "it cannot be reached" in state.warnings[0]
+        host.trouble()
+        assert host.run(after=86400).checks == 2
+
+    def test_it_is_ended_after_its_time(self, tmp_path: Path) -> None:
+        restic = Restic("x", "x", {}, str(tmp_path), (sys.executable, "-c", "import time; time.sleep(60)"))
+        with pytest.raises(ResticError, match="was not checked within 0 seconds"):
+            restic.look_over(1, 13, 0.2)
+
+    def test_a_node_that_has_found_it_looks_again_though_another_makes_the_backup(self, host: BackupHost) -> None:
+        host.config.update(clustered=True, key="jira-c1", node={"key": "jira-c1-jira1", "parts": []})
+        host.run()
+        damaged = replace(host.last(), damage="was damaged", whole=None)
+        host.write("state/jira/last.json", damaged.to_json())
+        state = host.run()
+        assert (state.result, state.damage) == ("success", "")
 
 
 class TestCluster:
