@@ -110,7 +110,8 @@ class Story:
             holder=$!
             until mariadb -BN -e 'SHOW PROCESSLIST' | grep -q SLEEP; do sleep 0.1; done
             systemctl start --no-block {UNIT}
-            until pgrep -x mariadb-dump && mariadb -BN -e 'SHOW PROCESSLIST' | grep -q 'metadata lock'; do sleep 0.1; done
+            until pgrep -x mariadb-dump; do sleep 0.1; done
+            until mariadb -BN -e 'SHOW PROCESSLIST' | grep -q 'metadata lock'; do sleep 0.1; done
             {kill}
             until systemctl is-failed -q {UNIT}; do sleep 0.1; done
             kill $holder
