@@ -46,10 +46,10 @@ class Story:
         self.manifest = self.newest_manifest()
         self.counted = self.rows()
         self.text = lab.sh(HOST, DUMP)
+        self.drill = self.play("backup_drill", atlassian_dc_drill_host=HOST, atlassian_dc_drill_instance=f"{HOST}-jira")
         self.cut_off = self.killed("pkill -KILL -x mariadb-dump")
         self.killed_run = self.killed(f"systemctl kill --kill-whom=main --signal=KILL {UNIT}")
         self.whole = self.backups()
-        self.drill = self.play("backup_drill", atlassian_dc_drill_host=HOST, atlassian_dc_drill_instance=f"{HOST}-jira")
         lab.sh(HOST, DESTROY)
         self.restore = self.play(
             "restore", atlassian_dc_restore_host=HOST, atlassian_dc_restore_overwrite=[f"install-{HOST}"]
