@@ -426,6 +426,7 @@ def _sort_line(line: bytes, failed: list[tuple[str, str]], kept: IO[bytes], summ
         summary.update(told)
         return
     if kind == "error" and isinstance(told.get("item"), str) and told["item"].startswith("/"):
+        # What those after the last one were, nobody knows.
         if len(failed) < MAX_FAILED:
             failed.append((told["item"], complaint_of(line.decode("utf-8", "replace"))))
         return

@@ -19,6 +19,7 @@ import os
 import random
 import re
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -54,6 +55,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_man
     tags_of,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import (
+    MAX_FAILED,
     DamagedError,
     NoRepositoryError,
     Restic,
@@ -95,6 +97,7 @@ CHECK_SHARES = 13
 CHECK_TIME = 0.25
 """Most of the time for a backup that a check may take."""
 MAX_NAMED = 5
+AGAIN = "run role backup again"
 LIST_BYTES = 16 * 1024**2
 """How much of a dump is handed to pg_restore at most, which has to find its list of contents in it."""
 EMERGENCY, WARNING, INFO = "<3>", "<4>", "<6>"
@@ -191,6 +194,17 @@ def success_of(manifest: Manifest, finished: float, seconds: float) -> Success:
     return Success(
         manifest.backup, manifest.kind, manifest.host, finished, seconds, manifest.total_bytes, files, needed
     )
+
+
+def is_gone(path: str) -> bool:
+    """Whether there is nothing at a path; of one that cannot be looked at, nobody knows."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def maintenance_of(config: Mapping[str, Any], secrets: Mapping[str, Any], folder: str) -> Maintenance | None:
@@ -487,7 +501,7 @@ class Backup:
     @staticmethod
     def _there(part: Mapping[str, Any]) -> list[str]:
         """Return what a part is made of: files that somebody may have made need not be there, homes have to."""
-        return [str(path) for path in part["paths"] if not part.get("as_far_as_there") or os.path.lexists(path)]
+        return [str(path) for path in part["paths"] if not part.get("as_far_as_there") or not is_gone(path)]
 
     def _save_files(self, key: str, part: Mapping[str, Any]) -> Part:
         begun = self.now()
@@ -495,12 +509,16 @@ class Backup:
         exclude = tuple(literal(path) for path in part["exclude"])
         for path in paths:
             try:
-                os.lstat(path)
+                info = os.lstat(path)
             except OSError as exc:
                 raise BackupError(f"{path} cannot be backed up: {exc.strerror}") from exc
+            if stat.S_ISLNK(info.st_mode):
+                raise BackupError(f"{path} has become a link, and nothing behind it would be saved: {AGAIN}")
         saved = self.restic.save(key, self._tags(key, part["part"]), paths, exclude)
         # What is gone by now was removed while restic was on its way; anything else is a gap.
-        missing = {path: why for path, why in saved.failed if os.path.lexists(path)}
+        missing = {path: why for path, why in saved.failed if not is_gone(path)}
+        if len(saved.failed) >= MAX_FAILED:
+            missing.setdefault(f"{paths[0]} and elsewhere", f"{MAX_FAILED} paths or more; no more are looked at")
         if missing:
             shown = "; ".join(f"{path}: {why}" for path, why in list(missing.items())[:MAX_NAMED])
             more = f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
@@ -542,7 +560,9 @@ class Backup:
                 if not isinstance(path, str) or not isinstance(size, int):
                     continue
                 left.discard(path)
-                if path in places:
+                if item.get("type") == "symlink":
+                    self._see_link(path, path in places, part, parts)
+                elif path in places:
                     found[path] = part.part
                 if item.get("type") != "file":
                     continue
@@ -571,6 +591,23 @@ class Backup:
             for place, item in places.items()
         ]
         return self._sample(chosen), needed
+
+    def _see_link(self, path: str, needed: bool, part: Part, parts: list[Part]) -> None:
+        """See that what a link leads to is saved where it matters: restic takes links as they are.
+
+        Links that were there when this was set up lead to what is saved as well, or need not be followed. Others have
+        been made since, as when somebody moves what takes much room to another disk.
+        """
+        if not needed and os.path.dirname(path) not in part.paths:
+            return
+        target = os.path.realpath(path)
+        if self.config["links"].get(path) == target or not (
+            os.path.exists(target) if needed else os.path.isdir(target)
+        ):
+            return
+        saved = [root for each in parts if each.part != DATABASE for root in each.paths]
+        if not any(target == root or target.startswith(f"{root}/") for root in saved):
+            raise BackupError(f"{path} has become a link to {target}, which is not saved: {AGAIN}")
 
     def _sample(self, chosen: list[Node]) -> list[SampleFile]:
         """Return the sample with its hashes; some of it is read back from the repository."""

@@ -556,6 +556,7 @@ class _Instance:
             "node": {"key": scope.node_key, "parts": home if scope.clustered else []},
             "parts": scope.parts(),
             "needed": scope.needed(),
+            "links": scope.links(),
             "database": database,
             "maintenance": {"url": url, "drain": self.params["drain"], "protocol": protocol} if protocol else None,
             "period": self.params["interval"],

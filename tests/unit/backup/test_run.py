@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_res
     DamagedError,
     Restic,
     ResticError,
+    Saved,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import (
     hash_on_host,
@@ -177,11 +179,54 @@ class TestFailure:
         host.run()
         host.trouble(unreadable=[str(host.home / "data/gone")])
         host.write("home/data/gone", "x")
-        original = os.path.lexists
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(os.path, "lexists", lambda path: not str(path).endswith("gone") and original(path))
+            patch.setattr(_backup_run, "is_gone", lambda path: str(path).endswith("gone") or not os.path.lexists(path))
             assert host.run().result == "success"
         assert "1 files were removed while they were backed up" in "".join(host.said)
+
+    def test_what_cannot_even_be_looked_at_is_a_gap(self, host: BackupHost) -> None:
+        """As a mount that root may not enter: nobody knows whether it was removed."""
+        (host.home / "loop").symlink_to("loop")
+        host.run()
+        host.trouble(unreadable=[str(host.home / "data")])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Restic, "save", self.missing(host, "loop/inside"))
+            self.failed(host, "not everything could be read", "loop/inside")
+
+    def test_more_gaps_than_are_looked_at_are_a_gap(self, host: BackupHost) -> None:
+        host.run()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Restic, "save", self.missing(host, *map(str, range(1000))))
+            self.failed(host, "not everything could be read", "1000 paths or more")
+
+    @staticmethod
+    def missing(host: BackupHost, *paths: str) -> Callable[..., Saved]:
+        """Return what stands for a snapshot that lacks some paths."""
+        return lambda *_given: Saved("0" * 64, 1, 1, tuple((str(host.home / path), "no") for path in paths))
+
+    def test_a_home_that_was_moved_away_and_linked(self, host: BackupHost) -> None:
+        host.run()
+        host.home.rename(host.folder / "elsewhere")
+        host.home.symlink_to(host.folder / "elsewhere")
+        self.failed(host, f"{host.home} has become a link", "run role backup again")
+
+    @pytest.mark.parametrize("path", ["data", "keys", "plugins"])
+    def test_a_folder_that_was_moved_away_and_linked(self, host: BackupHost, path: str) -> None:
+        """Restic saves the link, and nothing of what it leads to."""
+        host.write("home/plugins/x", "x")
+        host.run()
+        (host.home / path).rename(host.folder / "elsewhere")
+        (host.home / path).symlink_to(host.folder / "elsewhere")
+        self.failed(host, f"{host.home / path} has become a link to {host.folder / 'elsewhere'}, which is not saved")
+
+    def test_links_that_are_known_or_lead_to_what_is_saved(self, host: BackupHost) -> None:
+        (host.folder / "elsewhere").mkdir()
+        (host.home / "known").symlink_to(host.folder / "elsewhere")
+        host.config["links"] = {str(host.home / "known"): str(host.folder / "elsewhere")}
+        (host.home / "within").symlink_to(host.home / "data")
+        (host.home / "nowhere").symlink_to("/nonexistent")
+        (host.home / "data" / "deep").symlink_to(host.folder / "elsewhere")
+        assert host.run().result == "success"
 
     def test_a_home_that_is_not_there(self, host: BackupHost) -> None:
         host.home.rename(host.folder / "elsewhere")
