@@ -8,7 +8,7 @@ Passwords reach the tools in their environment or in a file that only this accou
 Sources: https://www.postgresql.org/docs/current/app-pgdump.html (``--snapshot``, custom format),
 https://www.postgresql.org/docs/current/functions-admin.html (``pg_export_snapshot``),
 https://mariadb.com/kb/en/mariadb-dump/ and https://dev.mysql.com/doc/refman/8.0/en/mysqldump.html
-(``--single-transaction``, the last line of a dump).
+(``--single-transaction``, which rights are needed, the last line of a dump).
 """
 
 # pylint: disable=ansible-bad-function  # runs by itself, where there is no module
@@ -20,6 +20,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,7 @@ from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import DUMPS, DatabaseDump
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import CHUNK, widen
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_rows import RowCounter
 
 MAX_COMPLAINT = 400
 CONNECT_SECONDS = "30"
@@ -55,6 +57,9 @@ class Dump(abc.ABC):
         password: of the account.
         scratch: folder for what only this account may read.
 
+    Attributes:
+        notes: what is not in it, or not known of it, in words.
+
     """
 
     header = b""
@@ -66,6 +71,7 @@ class Dump(abc.ABC):
         self.config = config
         self._password = password
         self._scratch = scratch
+        self.notes: list[str] = []
         self.bytes = 0
         self._digest = hashlib.sha256()
         self._head = b""
@@ -262,42 +268,71 @@ def _row(line: str) -> tuple[str, int]:
 
 
 class MySQL(Dump):
-    """A dump of MySQL or MariaDB."""
+    """A dump of MySQL or MariaDB; rows are counted in it while it is made."""
 
     ending = b"-- Dump completed"
+    OPTIONS = (
+        # All of one moment, without keeping anybody from writing.
+        *("--single-transaction", "--quick", "--routines", "--triggers", "--hex-blob"),
+        # Tools before MySQL 8 ask for three bytes at most, and get question marks instead of what takes four.
+        "--default-character-set=utf8mb4",
+        # Those of MySQL need a right on the whole server to tell of them, and products have none.
+        "--no-tablespaces",
+    )
 
     def __init__(self, config: Mapping[str, Any], password: str, scratch: str) -> None:
         super().__init__(config, password, scratch)
         self._client: str | None = None
         self._server: str | None = None
+        self._tables: dict[str, int] | None = None
 
     def run(self, take: Callable[[bytes], object]) -> None:
-        """Make the dump."""
+        """Make the dump, and count the rows in it."""
         handle, path = tempfile.mkstemp(dir=self._scratch, prefix="client-", suffix=".cnf")
+        counter = RowCounter()
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
                 stream.write(client_file(self.config, self._password))
-            program = "mariadb-dump" if _there("mariadb-dump") else "mysqldump"
+            program = _first_of("mariadb-dump", "mysqldump")
             self._client = client_version([program, "--version"], self._environment())
-            options = ["--single-transaction", "--quick", "--routines", "--triggers", "--events", "--hex-blob"]
-            name = str(self.config["name"])
-            self._copy([program, f"--defaults-file={path}", *options, "--", name], self._seen(take))
+            options = [*self.OPTIONS, *(["--events"] if self._may_read_events(path) else [])]
+            command = [program, f"--defaults-file={path}", *options, "--", str(self.config["name"])]
+            self._copy(command, self._seen(counter, take))
         finally:
             os.unlink(path)
+        self._tables = counter.rows()
+        if counter.problem:
+            self.notes.append(counter.problem)
 
-    def _seen(self, take: Callable[[bytes], object]) -> Callable[[bytes], object]:
+    def _may_read_events(self, path: str) -> bool:
+        """Whether the account may read the events of the database, as not all vendors want it to."""
+        name = str(self.config["name"])
+        command = [_first_of("mariadb", "mysql"), f"--defaults-file={path}", "--execute=SHOW EVENTS", "--", name]
+        with started(command, self._environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            told: Any = process.stderr
+            # Whatever else is wrong, the dump will tell.
+            if b"ERROR 1044" not in told.read():
+                return True
+        self.notes.append(
+            f"{self.config['user']} may not read the events of {name}: if there are any, they are not in the dump;"
+            " grant it EVENT"
+        )
+        return False
+
+    def _seen(self, counter: RowCounter, take: Callable[[bytes], object]) -> Callable[[bytes], object]:
         def see(data: bytes) -> None:
             if self._server is None:
                 found = re.search(rb"^-- Server version\s+(\S+)", data, re.MULTILINE)
                 self._server = found[1].decode("utf-8", "replace") if found else ""
+            counter.take(data)
             take(data)
 
         return see
 
     def told(self) -> DatabaseDump:
-        """Return what the manifest says of it; rows cannot be counted in the moment of the dump."""
+        """Return what the manifest says of it."""
         kind, name = str(self.config["kind"]), str(self.config["name"])
-        return DatabaseDump(kind, self._server or None, self._client, name, None)
+        return DatabaseDump(kind, self._server or None, self._client, name, self._tables)
 
 
 class Command(Dump):
@@ -343,6 +378,6 @@ def client_version(command: list[str], environment: Mapping[str, str]) -> str | 
     return None
 
 
-def _there(program: str) -> bool:
-    folders = os.environ.get("PATH", "/usr/bin:/bin").split(":")
-    return any(os.access(os.path.join(folder, program), os.X_OK) for folder in folders)
+def _first_of(*programs: str) -> str:
+    """Return the first of some programs that is there, or the last one."""
+    return next((name for name in programs if shutil.which(name)), programs[-1])

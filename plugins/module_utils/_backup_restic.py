@@ -71,6 +71,10 @@ class LockedError(ResticError):
     """Somebody has locked the repository, who may be long gone."""
 
 
+class DamagedError(ResticError):
+    """The repository has lost something, or holds something else than was written."""
+
+
 @dataclass(frozen=True)
 class Saved:
     """A snapshot that was made.
@@ -189,10 +193,12 @@ class Restic:
 
     # ---- running it --------------------------------------------------------------------------
 
-    def _start(self, *arguments: str, stdin: Any = subprocess.DEVNULL, stderr: Any) -> subprocess.Popen[bytes]:
+    def _start(
+        self, *arguments: str, stderr: Any, stdin: Any = subprocess.DEVNULL, stdout: Any = subprocess.PIPE
+    ) -> subprocess.Popen[bytes]:
         try:
             process = subprocess.Popen(
-                [*self._program, *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=self._environment
+                [*self._program, *arguments], stdin=stdin, stdout=stdout, stderr=stderr, env=self._environment
             )
         except OSError as exc:
             raise ResticError(f"restic cannot be started: {exc.strerror}") from exc
@@ -327,6 +333,35 @@ class Restic:
             if process.returncode != 0:
                 raise self._error(f"{path} cannot be read back", process.returncode, _tail(errors))
 
+    def look_over(self, share: int, shares: int, seconds: float) -> None:
+        """See that the repository is whole, and read some of its data. Others may go on using it meanwhile.
+
+        Args:
+            share: which share of the data is read, from 1 on.
+            shares: into how many it is divided.
+            seconds: after which it is ended.
+
+        Raises:
+            DamagedError: it is not whole.
+            ResticError: it cannot be checked, or not in that time.
+
+        """
+        command = ("check", "--no-lock", f"--read-data-subset={share}/{shares}")
+        with tempfile.TemporaryFile() as kept:
+            process = self._start(*command, stderr=subprocess.STDOUT, stdout=kept)
+            try:
+                code = process.wait(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                raise ResticError(f"the repository was not checked within {seconds:.0f} seconds") from None
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+            if code != 0:
+                text = _tail(kept)
+                error = self._error("the repository does not pass its check", code, text)
+                raise DamagedError(str(error)) if "repository contains errors" in text else error
+
     def forget(self, snapshots: Sequence[str], prune: bool) -> None:
         """Take snapshots out of the repository.
 
@@ -458,6 +493,7 @@ def _sort_line(line: bytes, failed: list[tuple[str, str]], kept: IO[bytes], summ
         summary.update(told)
         return
     if kind == "error" and isinstance(told.get("item"), str) and told["item"].startswith("/"):
+        # What those after the last one were, nobody knows.
         if len(failed) < MAX_FAILED:
             failed.append((told["item"], complaint_of(line.decode("utf-8", "replace"))))
         return

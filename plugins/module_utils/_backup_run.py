@@ -20,6 +20,7 @@ import math
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -55,6 +56,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_man
     tags_of,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import (
+    MAX_FAILED,
+    DamagedError,
     NoRepositoryError,
     Restic,
     ResticError,
@@ -92,7 +95,13 @@ MAX_CHANGED = 5
 """Most files of it that have changed since and are hashed in the repository: each takes a start of restic."""
 CHUNK = 1024 * 1024
 PRUNE_SECONDS = 7 * 86400
+CHECK_SECONDS = 7 * 86400
+CHECK_SHARES = 13
+"""In how many checks all data of the repository is read: once in a quarter of a year."""
+CHECK_TIME = 0.25
+"""Most of the time for a backup that a check may take."""
 MAX_NAMED = 5
+AGAIN = "run role backup again"
 LIST_BYTES = 16 * 1024**2
 """How much of a dump is handed to pg_restore at most, which has to find its list of contents in it."""
 _BEGUN = time.monotonic()
@@ -154,6 +163,17 @@ def success_of(manifest: Manifest, finished: float, seconds: float) -> Success:
     return Success(
         manifest.backup, manifest.kind, manifest.host, finished, seconds, manifest.total_bytes, files, needed
     )
+
+
+def is_gone(path: str) -> bool:
+    """Whether there is nothing at a path; of one that cannot be looked at, nobody knows."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def maintenance_of(config: Mapping[str, Any], secrets: Mapping[str, Any], folder: str) -> Maintenance | None:
@@ -244,7 +264,9 @@ class Backup:
         try:
             self._write(state)
             state = self._make(state)
-            state = replace(state, result=DONE, warnings=tuple(self.warnings))
+            # What is in the repository already, restic does not write again: damage there is damage to this backup.
+            result = FAILED if state.damage else DONE
+            state = replace(state, result=result, reason=state.damage, warnings=tuple(self.warnings))
         except NoRepositoryError as exc:
             gone = self.before.whole or self.before.node
             reason = f"the repository is gone: {exc}, and there was one before" if gone else str(exc)
@@ -268,20 +290,22 @@ class Backup:
         if self.maintenance and self.maintenance.release_left():
             self._warn("the product was still locked by a run that was cut short, and is let go")
         self._open()
-        mine = self._is_mine(state)
-        if mine:
-            try:
-                manifest = self._backup("instance", self.config["key"], self.config["parts"])
-            except Exception:
-                self._give_up()
-                raise
-            state = replace(state, whole=self._success(manifest))
-        elif self.config["node"]["parts"]:
-            manifest = self._backup("node", self.config["node"]["key"], self.config["node"]["parts"])
-            state = replace(state, node=self._success(manifest))
-        if not mine:
+        if not self._is_mine(state):
+            if self.config["node"]["parts"]:
+                manifest = self._backup("node", self.config["node"]["key"], self.config["node"]["parts"])
+                state = replace(state, node=self._success(manifest))
             state = replace(state, whole=self._others() or state.whole)
-        return self._tidy(state, self.config["key"] if mine else self.config["node"]["key"])
+            if state.damage:
+                state = self._check(state)
+            return self._tidy(state, self.config["node"]["key"])
+        try:
+            manifest = self._backup("instance", self.config["key"], self.config["parts"])
+        except Exception:
+            self._give_up()
+            raise
+        state = self._check(replace(state, whole=self._success(manifest)))
+        # Where something is damaged, an old backup may be the last good one.
+        return state if state.damage else self._tidy(state, self.config["key"])
 
     def _open(self) -> None:
         there = self.before.whole or self.before.node
@@ -388,6 +412,8 @@ class Backup:
             if database:
                 dump = dump_of(database, str(self.secrets.get("database") or ""), self.scratch)
                 made.append(self._save_dump(key, dump))
+                for note in dump.notes:
+                    self._warn(note)
                 if lock:
                     lock.progress(50)
             # Files after the database: they are only added, so that no row is without its file.
@@ -451,7 +477,7 @@ class Backup:
     @staticmethod
     def _there(part: Mapping[str, Any]) -> list[str]:
         """Return what a part is made of: files that somebody may have made need not be there, homes have to."""
-        return [str(path) for path in part["paths"] if not part.get("as_far_as_there") or os.path.lexists(path)]
+        return [str(path) for path in part["paths"] if not part.get("as_far_as_there") or not is_gone(path)]
 
     def _save_files(self, key: str, part: Mapping[str, Any]) -> Part:
         begun = self.now()
@@ -459,12 +485,16 @@ class Backup:
         exclude = tuple(literal(path) for path in part["exclude"])
         for path in paths:
             try:
-                os.lstat(path)
+                info = os.lstat(path)
             except OSError as exc:
                 raise BackupError(f"{path} cannot be backed up: {exc.strerror}") from exc
+            if stat.S_ISLNK(info.st_mode):
+                raise BackupError(f"{path} has become a link, and nothing behind it would be saved: {AGAIN}")
         saved = self.restic.save(key, self._tags(key, part["part"]), paths, exclude)
         # What is gone by now was removed while restic was on its way; anything else is a gap.
-        missing = {path: why for path, why in saved.failed if os.path.lexists(path)}
+        missing = {path: why for path, why in saved.failed if not is_gone(path)}
+        if len(saved.failed) >= MAX_FAILED:
+            missing.setdefault(f"{paths[0]} and elsewhere", f"{MAX_FAILED} paths or more; no more are looked at")
         if missing:
             shown = "; ".join(f"{path}: {why}" for path, why in list(missing.items())[:MAX_NAMED])
             more = f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
@@ -505,15 +535,20 @@ class Backup:
         for part in trees:
             wanted = {path for path in inside_homes if any(f"{path}/".startswith(f"{top}/") for top in part.paths)}
             wanted.update(part.paths, (path for name, path in sample if name == part.part))
+            missing = set(part.paths)
             for item in self.restic.files(part.snapshot, sorted(wanted)):
                 path, size = item.get("path"), item.get("size", 0)
-                if path in wanted and isinstance(size, int):
+                if not isinstance(path, str) or not isinstance(size, int):
+                    continue
+                missing.discard(path)
+                if item.get("type") == "symlink":
+                    self._see_link(path, path in needed, part, parts)
+                elif path in wanted:
                     found[path] = part.part
                     if item.get("type") == "file":
                         nodes[path] = Node(part.part, part.snapshot, path, size, nanoseconds(item.get("mtime")))
-            for path in part.paths:
-                if path not in found:
-                    raise BackupError(f"{part.part}: {path} is not in the repository")
+            if missing:
+                raise BackupError(f"{part.part}: {sorted(missing)[0]} is not in the repository")
         needs = [
             NeededPath(
                 tree=item["tree"],
@@ -531,6 +566,23 @@ class Backup:
 
     def _hash(self, node: Node) -> str:
         return hash_on_host(node) or self._stored_hash(node)
+
+    def _see_link(self, path: str, needed: bool, part: Part, parts: list[Part]) -> None:
+        """See that what a link leads to is saved where it matters: restic takes links as they are.
+
+        Links that were there when this was set up lead to what is saved as well, or need not be followed. Others have
+        been made since, as when somebody moves what takes much room to another disk.
+        """
+        if not needed and os.path.dirname(path) not in part.paths:
+            return
+        target = os.path.realpath(path)
+        if self.config["links"].get(path) == target or not (
+            os.path.exists(target) if needed else os.path.isdir(target)
+        ):
+            return
+        saved = [root for each in parts if each.part != DATABASE for root in each.paths]
+        if not any(target == root or target.startswith(f"{root}/") for root in saved):
+            raise BackupError(f"{path} has become a link to {target}, which is not saved: {AGAIN}")
 
     def _sample(self, chosen: list[Node]) -> list[SampleFile]:
         """Return the sample with its hashes; some of it is read back from the repository."""
@@ -587,6 +639,25 @@ class Backup:
             raise BackupError(f"pg_restore does not take the dump in the repository: {words[0]}")
 
     # ---- afterwards --------------------------------------------------------------------------
+
+    def _check(self, state: State) -> State:
+        """See from time to time whether the repository is whole, and after damage until it is again."""
+        if not state.damage and self.begun - state.checked < CHECK_SECONDS:
+            return state
+        share, seconds = state.checks % CHECK_SHARES + 1, CHECK_TIME * self.config["time_limit"]
+        for last in (False, True):
+            try:
+                self.restic.look_over(share, CHECK_SHARES, seconds)
+            except DamagedError as exc:
+                # Somebody may have removed something meanwhile.
+                if last:
+                    return replace(state, checked=self.now(), damage=str(exc))
+            except ResticError as exc:
+                self._warn(str(exc))
+                return state
+            else:
+                return replace(state, checked=self.now(), checks=state.checks + 1, damage="")
+        raise AssertionError
 
     def _tidy(self, state: State, key: str) -> State:
         """Remove what is too old, and what runs have left that were cut short."""

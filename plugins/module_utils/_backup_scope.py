@@ -136,6 +136,14 @@ class Scope:
             if self._is_outside(place) and self.files.is_folder(place):
                 yield place
 
+    def links(self) -> dict[str, str]:
+        """Return the links among what lies in the homes themselves and what product data knows, and where they lead."""
+        sets = (self.data.get("backup") or {}).get("sets") or ()
+        paths = [path for path in (path_in(self.instance, entry) for entry in sets) if path]
+        for root in (self.home, self.shared):
+            paths += [os.path.join(root, name) for name in self.files.names(root)] if root else []
+        return {path: target for path in paths for target in [self._resolved(path)] if target != path}
+
     def _resolved(self, path: str) -> str:
         """Return a path without links; as it is, where its links lead nowhere."""
         try:

@@ -63,6 +63,9 @@ class State:
         whole: the last success of the whole instance; on a node that does not make it, as far as it has seen.
         node: the last success of what only this node of a cluster has.
         pruned: when what was not needed any more was last removed, in seconds since 1970.
+        checked: when the repository was last checked, in seconds since 1970.
+        checks: how many checks it has passed: which share of its data is read next.
+        damage: what the last check has found; "" where nothing was wrong.
 
     """
 
@@ -74,6 +77,9 @@ class State:
     whole: Success | None = None
     node: Success | None = None
     pruned: float = 0.0
+    checked: float = 0.0
+    checks: int = 0
+    damage: str = ""
 
     def to_json(self) -> str:
         """Return the text of the file."""
@@ -100,6 +106,9 @@ def parse_state(text: str) -> State:
             whole=_success(told["whole"]),
             node=_success(told["node"]),
             pruned=float(told["pruned"]),
+            checked=float(told["checked"]),
+            checks=int(told["checks"]),
+            damage=str(told["damage"]),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         raise StateError("is not what a backup leaves") from None
@@ -174,6 +183,7 @@ def metrics_of(name: str, state: State) -> str:
     values = [
         ("last_try_timestamp_seconds", "When the last backup was begun.", state.begun),
         ("last_try_failed", "Whether it failed.", float(state.result == FAILED)),
+        ("repository_damaged", "Whether the last check has found the repository damaged.", float(bool(state.damage))),
         ("warnings", "How many things went wrong without making it fail.", float(len(state.warnings))),
     ]
     if last is not None:

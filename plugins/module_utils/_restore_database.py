@@ -51,9 +51,11 @@ GRANT ALL ON {NAME}.* TO {OWNER}@localhost;
 GRANT SET USER ON *.* TO {OWNER}@localhost;
 """
 LIST_MARIADB = """
-SELECT table_name FROM information_schema.tables
-WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' ORDER BY table_name;
+SET NAMES utf8mb4;
+SELECT HEX(CONVERT(table_name USING utf8mb4)) FROM information_schema.tables
+WHERE table_schema = DATABASE() AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY table_name;
 """
+"""The tables of a database, whatever is in their names."""
 
 
 class LoadError(Exception):
@@ -365,11 +367,16 @@ def count_mariadb(client: Sequence[str]) -> dict[str, int]:
         LoadError: they cannot be counted.
 
     """
-    rows = {}
-    for name in run(client, text=LIST_MARIADB).splitlines():
-        quoted = name.replace("`", "``")
-        rows[name] = int(run(client, text=f"SELECT COUNT(*) FROM `{quoted}`;"))  # noqa: S608 - it is quoted
-    return rows
+    names = run(client, text=LIST_MARIADB).split()
+    queries = ["SET NAMES utf8mb4;"]
+    try:
+        for name in names:
+            quoted = bytes.fromhex(name).decode().replace("`", "``")
+            queries.append(f"SELECT '{name}', COUNT(*) FROM `{quoted}`;")  # noqa: S608 - it is quoted
+        lines = [line.split() for line in run(client, text="\n".join(queries)).splitlines()]
+        return {bytes.fromhex(name).decode(): int(number) for name, number in lines}
+    except ValueError:
+        raise LoadError("the answer of the database is not as it should be") from None
 
 
 SCRATCHES: dict[str, type[Scratch]] = {

@@ -33,6 +33,7 @@ DRILL_PARTS = (
     "_backup_keep",
     "_backup_manifest",
     "_backup_restic",
+    "_backup_rows",
     "_findings",
     "_restore_database",
     "_restore_drill",

@@ -203,7 +203,7 @@ def plan(
             if path in done and state == THERE and done[path] == number_of(path):
                 state = DONE
             items.append(Item(part.part, path, state, mounted))
-            if part.part.startswith(INSTALL) and install and inside(path, install) and not os.path.isdir(install):
+            if part.part.startswith(INSTALL) and install and below(path, install) and not os.path.isdir(install):
                 refused.append(f"{install} is not there: install {manifest.product} {manifest.version or ''} first")
             if state == THERE and not named:
                 there.append(path)

@@ -171,6 +171,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils import (
     _backup_maintenance,
     _backup_manifest,
     _backup_restic,
+    _backup_rows,
     _backup_run,
     _backup_sample,
     _backup_state,
@@ -231,6 +232,7 @@ MODULES = (
     _backup_keep,
     _backup_manifest,
     _backup_restic,
+    _backup_rows,
     _backup_sample,
     _backup_state,
     _rest,
@@ -240,6 +242,8 @@ GRACE_SECONDS = 120
 """How much longer than its time a backup may take to let everything go."""
 MAX_AGE = 2
 """How many times as old as the schedule wants it the last backup may be."""
+AHEAD = 3600
+"""Seconds that clocks may differ; what is dated later than that would never grow old."""
 HEADER = "# Written by atlassian_dc.hardening, role backup. Change its variables, not this file.\n"
 
 
@@ -413,11 +417,10 @@ class _Instance:
                 self.findings.add(control, self.name, "fail", f"another tool was to leave {path or 'a file'}", proof)
         else:
             age = time.time() - info.st_mtime
-            proof = (
-                [evidence(path, f"changed within {_time(limit)}", f"changed {_time(age)} ago")] if age > limit else []
-            )
+            said = f"changed {_time(age)} ago" if age >= -AHEAD else "dated in the future"
+            proof = [evidence(path, f"changed within {_time(limit)}", said)] if not -AHEAD <= age <= limit else []
             for control in (SCHEDULED, RECENT):
-                self.findings.judge(control, self.name, proof, f"the last backup of another tool is {_time(age)} old")
+                self.findings.judge(control, self.name, proof, f"what another tool left, {path}, was {said}")
         for control in (APART, COMPLETE):
             reason = (
                 "another tool makes the backups (atlassian_dc_backup_other), and what it keeps where is not known here"
@@ -451,8 +454,24 @@ class _Instance:
 
     def _drift(self, names: list[str], timer: OwnTimer, repository: Repository) -> list[Evidence]:
         """Return what of the backups is not set up as it should be."""
-        found = [*self.host.missing(names), *self.host.account_drift(), *timer.drift()]
+        found = [*self.host.missing(names), *self.host.account_drift(), *timer.drift(), *self._overruled(timer)]
         return [*found, *self._folder_drift(repository), *self._figures_drift()]
+
+    def _overruled(self, timer: OwnTimer) -> list[Evidence]:
+        """Return what drop-ins of somebody else make of the units; what does no harm there is left alone."""
+        shown = show_units(
+            self.host.run_command, (timer.service, timer.timer), ("DropInPaths", "User", "ExecStart", "TimersCalendar")
+        )
+        found = []
+        for unit, name, fits in (
+            (timer.service, "User", lambda told: told == ACCOUNT),
+            (timer.service, "ExecStart", lambda told: f"path={PROGRAM} " in told),
+            (timer.timer, "TimersCalendar", lambda told: "OnCalendar=" in told),
+        ):
+            told, paths = (shown.get(unit, {}).get(key, "") for key in (name, "DropInPaths"))
+            if paths and not fits(told):
+                found.append(evidence(f"{name} of {unit}", "as in its file", f"{told[:80] or 'none'}, by {paths}"))
+        return found
 
     def _put_right(self, names: list[str], timer: OwnTimer, repository: Repository) -> None:
         try:
@@ -540,6 +559,7 @@ class _Instance:
             "node": {"key": scope.node_key, "parts": home if scope.clustered else []},
             "parts": scope.parts(),
             "needed": scope.needed(),
+            "links": scope.links(),
             "database": database,
             "maintenance": {"url": url, "drain": self.params["drain"], "protocol": protocol} if protocol else None,
             "period": self.params["interval"],
@@ -711,10 +731,13 @@ class _Instance:
             return self.findings.add(RECENT, self.name, "fail", reason, [evidence(where, "a success", reason)])
         limit = MAX_AGE * self.params["interval"]
         reasons, drift = [], []
-        if state.result == FAILED:
+        if state.result == FAILED and state.reason != state.damage:
             reasons.append(f"the last try failed: {state.reason}")
             drift.append(evidence(f"the last try, {_time(time.time() - state.begun)} ago", "a success", state.reason))
-        if state.result == RUNNING and time.time() - state.begun > self.params["time_limit"]:
+        if state.damage:
+            reasons.append(f"the repository is damaged: {state.damage}")
+            drift.append(evidence("the last check of the repository", "nothing found", state.damage))
+        if state.result == RUNNING and not -AHEAD <= time.time() - state.begun <= self.params["time_limit"]:
             # The host went down before anything could say so.
             reasons.append("the last try was cut short")
             drift.append(evidence(f"the last try, {_time(time.time() - state.begun)} ago", "an end", "none"))
@@ -724,6 +747,9 @@ class _Instance:
             drift.append(evidence(where, "a success", "none"))
         else:
             age = time.time() - state.whole.finished
+            if age < -AHEAD:
+                reasons.append("the last success is dated in the future")
+                drift.append(evidence(where, f"at most {_time(limit)} old", "dated in the future"))
             if age > limit:
                 reasons.append(f"the last success is {_time(age)} old")
                 drift.append(evidence(where, f"at most {_time(limit)} old", f"{_time(age)} old"))

@@ -111,6 +111,7 @@ class BackupHost:
                 self.needed("home", "cluster.properties"),
                 self.needed("install", "conf/server.xml"),
             ],
+            "links": {},
             "database": {"kind": "postgresql", "host": "db", "port": 5432, "name": "jiradb", "user": "jira"},
             "maintenance": None,
             "period": 86400,

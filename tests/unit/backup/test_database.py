@@ -30,9 +30,19 @@ done
 echo "$@" > "$TOOLS/words"
 cat "$TOOLS/dump"
 """
+MARIADB_CLIENT = """#!/bin/sh
+[ ! -e "$TOOLS/denied" ] || { echo "ERROR 1044 (42000): Access denied to database 'jiradb'" >&2; exit 1; }
+[ ! -e "$TOOLS/gone" ] || { echo "ERROR 2002 (HY000): Can't connect" >&2; exit 1; }
+"""
 WHOLE = """-- MariaDB dump 10.19
 -- Server version\t10.11.6-MariaDB
-INSERT INTO `a` VALUES (1);
+/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */;
+CREATE TABLE `a` (
+  `id` int
+);
+INSERT INTO `a` VALUES
+(1),
+(2);
 -- Dump completed on 2026-11-29
 """
 
@@ -49,6 +59,8 @@ class Tools:
         for name in ("mysqldump", "mariadb-dump"):
             (folder / name).write_text(MYSQLDUMP)
             (folder / name).chmod(0o755)
+        (folder / "mariadb").write_text(MARIADB_CLIENT)
+        (folder / "mariadb").chmod(0o755)
 
     def dump(
         self,
@@ -79,11 +91,30 @@ class TestMySQL:
         told = dump.told()
         assert (told.kind, told.server_version, told.client_version) == ("mariadb", "10.11.6-MariaDB", "10.19")
         assert dump.file == "database.sql"
+        assert (told.tables, dump.notes) == ({"a": 2}, [])
+
+    def test_rows_that_cannot_be_counted_are_unknown_and_that_is_told(self, tools: Tools) -> None:
+        dump, _taken = tools.dump(WHOLE.replace("(2)", "(NOW())"))
+        assert dump.told().tables is None
+        assert dump.notes == ["the rows of the dump cannot be counted: a row of a has a value of no known kind"]
+
+    def test_an_account_that_may_not_read_events_dumps_the_rest(self, tools: Tools) -> None:
+        """As that of Jira, whose vendor wants no right to them to be granted."""
+        (tools.folder / "denied").touch()
+        dump, _taken = tools.dump(WHOLE)
+        assert "--events" not in tools.read("words")
+        assert "may not read the events of jiradb" in dump.notes[0]
+
+    def test_what_else_keeps_it_from_events_the_dump_tells(self, tools: Tools) -> None:
+        (tools.folder / "gone").touch()
+        tools.dump(WHOLE)
+        assert "--events" in tools.read("words").split()
 
     def test_it_is_of_one_moment_and_holds_everything(self, tools: Tools) -> None:
         tools.dump(WHOLE)
         words = tools.read("words").split()
         assert {"--single-transaction", "--routines", "--triggers", "--events", "--hex-blob"} <= set(words)
+        assert {"--no-tablespaces", "--default-character-set=utf8mb4"} <= set(words)
         assert words[-2:] == ["--", "jiradb"]
 
     def test_the_password_is_in_a_file_that_is_gone_afterwards(self, tools: Tools) -> None:

@@ -72,6 +72,10 @@ class Backed(KeptHost):
             self.write("/etc/group", self.read("/etc/group").replace(f":{argv[2]}\n", ":\n"))
         return answer
 
+    def damaged(self) -> State:
+        """Return what a backup leaves to a damaged repository."""
+        return State("jira1-jira", time.time(), "failure", "pack 1234", damage="pack 1234")
+
     def left(self, state: State | None = None, **success: Any) -> None:
         """Have a backup leave a state; by default that of a good one, just now, with all that is needed."""
         if state is None:
@@ -353,8 +357,9 @@ class TestJudging:
         done = host.write("/var/lib/other/done", "")
         other = {"jira": {"path": "/var/lib/other/done", "max_age": 3600}}
         assert Outcome(host, other=other).statuses == "pass not_checked pass not_checked"
-        os.utime(done, (1, 1))
-        assert Outcome(host, other=other).statuses == "fail not_checked fail not_checked"
+        for when in (1, time.time() + 86400):
+            os.utime(done, (when, when))
+            assert Outcome(host, other=other).statuses == "fail not_checked fail not_checked"
         assert Outcome(host, other={"jira": {"path": "/gone"}}).statuses == "fail not_checked fail not_checked"
 
     def test_a_host_without_a_product(self, host: Backed) -> None:
@@ -385,6 +390,10 @@ class TestJudging:
                 "the last try failed: disk full",
             ),
             (lambda h: h.left(State("jira1-jira", 1.0, "running")), "03", "the first backup is still being made"),
+            (lambda h: h.left(State("jira1-jira", 1.0, "running")), "03", "the last try was cut short"),
+            (lambda h: h.left(State("jira1-jira", time.time() + 9e6, "running")), "03", "the last try was cut short"),
+            (lambda h: h.left(finished=time.time() + 86400), "03", "the last success is dated in the future"),
+            (lambda h: h.left(h.damaged()), "03", "the repository is damaged: pack 1234"),
             (
                 lambda h: h.write("/var/lib/atlassian-dc-backup/jira/last.json", "{"),
                 "03",
@@ -417,6 +426,31 @@ class TestJudging:
         found = Outcome(host)
         assert found.statuses == "pass fixed pass pass"
         assert Outcome(host).changes.entries == []
+
+    @pytest.mark.parametrize(
+        ("unit", "properties"),
+        [
+            (f"{UNIT}.service", {"User": "", "ExecStart": "{ path=/usr/local/libexec/atlassian-dc-backup ; }"}),
+            (f"{UNIT}.service", {"User": "atlassian-dc-backup", "ExecStart": "{ path=/bin/true ; }"}),
+            (f"{UNIT}.timer", {"TimersCalendar": "", "ActiveState": "active", "UnitFileState": "enabled"}),
+        ],
+    )
+    def test_what_a_drop_in_overrules_is_left_to_who_made_it(
+        self, host: Backed, unit: str, properties: dict[str, str]
+    ) -> None:
+        Outcome(host)
+        host.left()
+        host.unit(unit, DropInPaths=f"/etc/systemd/system/{unit}.d/local.conf", **properties)
+        found = Outcome(host)
+        assert found.statuses == "fail pass pass pass"
+        assert f"by /etc/systemd/system/{unit}.d/local.conf" in found.reason("01")
+
+    def test_a_drop_in_that_does_no_harm_is_left_alone(self, host: Backed) -> None:
+        Outcome(host)
+        host.left()
+        running = {"User": "atlassian-dc-backup", "ExecStart": "{ path=/usr/local/libexec/atlassian-dc-backup ; }"}
+        host.unit(f"{UNIT}.service", DropInPaths="/etc/systemd/system/proxy.conf", **running)
+        assert Outcome(host).statuses == "pass pass pass pass"
 
     def test_a_timer_that_is_off(self, host: Backed) -> None:
         Outcome(host)

@@ -11,12 +11,19 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _backup_run
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_maintenance import Maintenance
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import (
+    DamagedError,
+    Restic,
+    ResticError,
+    Saved,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import (
     hash_on_host,
     main,
@@ -172,11 +179,54 @@ class TestFailure:
         host.run()
         host.trouble(unreadable=[str(host.home / "data/gone")])
         host.write("home/data/gone", "x")
-        original = os.path.lexists
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(os.path, "lexists", lambda path: not str(path).endswith("gone") and original(path))
+            patch.setattr(_backup_run, "is_gone", lambda path: str(path).endswith("gone") or not os.path.lexists(path))
             assert host.run().result == "success"
         assert "1 files were removed while they were backed up" in "".join(host.said)
+
+    def test_what_cannot_even_be_looked_at_is_a_gap(self, host: BackupHost) -> None:
+        """As a mount that root may not enter: nobody knows whether it was removed."""
+        (host.home / "loop").symlink_to("loop")
+        host.run()
+        host.trouble(unreadable=[str(host.home / "data")])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Restic, "save", self.missing(host, "loop/inside"))
+            self.failed(host, "not everything could be read", "loop/inside")
+
+    def test_more_gaps_than_are_looked_at_are_a_gap(self, host: BackupHost) -> None:
+        host.run()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Restic, "save", self.missing(host, *map(str, range(1000))))
+            self.failed(host, "not everything could be read", "1000 paths or more")
+
+    @staticmethod
+    def missing(host: BackupHost, *paths: str) -> Callable[..., Saved]:
+        """Return what stands for a snapshot that lacks some paths."""
+        return lambda *_given: Saved("0" * 64, 1, 1, tuple((str(host.home / path), "no") for path in paths))
+
+    def test_a_home_that_was_moved_away_and_linked(self, host: BackupHost) -> None:
+        host.run()
+        host.home.rename(host.folder / "elsewhere")
+        host.home.symlink_to(host.folder / "elsewhere")
+        self.failed(host, f"{host.home} has become a link", "run role backup again")
+
+    @pytest.mark.parametrize("path", ["data", "keys", "plugins"])
+    def test_a_folder_that_was_moved_away_and_linked(self, host: BackupHost, path: str) -> None:
+        """Restic saves the link, and nothing of what it leads to."""
+        host.write("home/plugins/x", "x")
+        host.run()
+        (host.home / path).rename(host.folder / "elsewhere")
+        (host.home / path).symlink_to(host.folder / "elsewhere")
+        self.failed(host, f"{host.home / path} has become a link to {host.folder / 'elsewhere'}, which is not saved")
+
+    def test_links_that_are_known_or_lead_to_what_is_saved(self, host: BackupHost) -> None:
+        (host.folder / "elsewhere").mkdir()
+        (host.home / "known").symlink_to(host.folder / "elsewhere")
+        host.config["links"] = {str(host.home / "known"): str(host.folder / "elsewhere")}
+        (host.home / "within").symlink_to(host.home / "data")
+        (host.home / "nowhere").symlink_to("/nonexistent")
+        (host.home / "data" / "deep").symlink_to(host.folder / "elsewhere")
+        assert host.run().result == "success"
 
     def test_a_home_that_is_not_there(self, host: BackupHost) -> None:
         host.home.rename(host.folder / "elsewhere")
@@ -247,7 +297,9 @@ class TestKeeping:
             host.run(after=86400)
         assert len(host.whole()) == 2
         assert all(len(backup.snapshots) == 4 for backup in host.stored())
-        assert any("prune" in command for command in host.commands())
+        # What was left of a run that was cut short would lock it out.
+        words = [command[0] for command in host.commands() if command[0] in ("unlock", "forget", "prune")]
+        assert words == ["unlock", "forget", "prune"]
 
     def test_a_host_that_may_only_add_removes_nothing(self, host: BackupHost) -> None:
         host.config["forget"] = False
@@ -269,6 +321,65 @@ class TestKeeping:
         for _time in range(4):
             host.run(after=3 * 86400)
         assert sum(command == ["prune"] for command in host.commands()) == 1
+
+
+class TestDamage:
+    """Restic does not write again what is there already, so a backup is as good as what it stands on."""
+
+    def test_it_is_no_success_and_nothing_is_removed_until_it_is_mended(self, host: BackupHost) -> None:
+        host.config["keep"] = {"daily": 1}
+        host.run()
+        host.trouble(check=[1, "repository contains errors"])
+        state = host.run(after=8 * 86400)
+        assert (state.result, state.damage) == ("failure", state.reason)
+        assert state.reason.startswith("the repository does not pass its check")
+        assert len(host.whole()) == 2
+        assert "the repository does not pass its check" in host.said[-1]
+        host.run(after=86400)
+        assert len(host.whole()) == 3
+        host.trouble()
+        state = host.run(after=86400)
+        assert (state.result, state.damage, len(host.whole())) == ("success", "", 1)
+
+    def test_once_a_week_another_share_of_it_is_read(self, host: BackupHost) -> None:
+        for _time in range(8):
+            host.run(after=4 * 86400)
+        checks = [command for command in host.commands() if command[0] == "check"]
+        assert checks == [["check", "--no-lock", f"--read-data-subset={share}/13"] for share in (1, 2, 3, 4)]
+        assert host.last().checks % 13 + 1 == 5
+
+    def test_what_is_removed_meanwhile_is_no_damage(self, host: BackupHost, monkeypatch: pytest.MonkeyPatch) -> None:
+        told = [DamagedError("pack is missing"), None]
+
+        def look_over(*_given: object) -> None:
+            if error := told.pop(0):
+                raise error
+
+        monkeypatch.setattr(Restic, "look_over", look_over)
+        assert host.run().result == "success"
+        assert told == []
+
+    def test_what_cannot_be_checked_is_told_and_no_failure(self, host: BackupHost) -> None:
+        host.run()
+        host.trouble(check=[1, "dial tcp: connection refused"])
+        state = host.run(after=8 * 86400)
+        assert (state.result, state.damage) == ("success", "")
+        assert "it cannot be reached" in state.warnings[0]
+        host.trouble()
+        assert host.run(after=86400).checks == 2
+
+    def test_it_is_ended_after_its_time(self, tmp_path: Path) -> None:
+        restic = Restic("x", "x", {}, str(tmp_path), (sys.executable, "-c", "import time; time.sleep(60)"))
+        with pytest.raises(ResticError, match="was not checked within 0 seconds"):
+            restic.look_over(1, 13, 0.2)
+
+    def test_a_node_that_has_found_it_looks_again_though_another_makes_the_backup(self, host: BackupHost) -> None:
+        host.config.update(clustered=True, key="jira-c1", node={"key": "jira-c1-jira1", "parts": []})
+        host.run()
+        damaged = replace(host.last(), damage="was damaged", whole=None)
+        host.write("state/jira/last.json", damaged.to_json())
+        state = host.run()
+        assert (state.result, state.damage) == ("success", "")
 
 
 class TestCluster:

@@ -13,6 +13,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _res
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_database import (
     LoadError,
     UntriedError,
+    count_mariadb,
     feed_to,
     other_rows,
     program,
@@ -81,6 +82,25 @@ def test_rows_are_read_from_the_answer() -> None:
     for text in ("nonsense", '["a"]', '["a", "b"]', "3"):
         with pytest.raises(LoadError, match="not as it should be"):
             rows_of(text)
+
+
+ODD = "new\nline `of` größe"
+CLIENT = f"""
+import sys
+text = sys.stdin.read()
+if "information_schema" in text:
+    print("{ODD.encode().hex().upper()}", "61", sep="\\n")
+else:
+    assert "COUNT(*) FROM `new\\nline ``of`` größe`;" in text, text
+    print("{ODD.encode().hex().upper()}\\t3\\n61\\t0")
+"""
+
+
+def test_rows_of_mariadb_are_counted_whatever_tables_are_called() -> None:
+    assert count_mariadb(tool(CLIENT)) == {ODD: 3, "a": 0}
+    for answer in ("zz", "ff\\n"):
+        with pytest.raises(LoadError, match="answer of the database is not as it should be"):
+            count_mariadb(tool(f"print('{answer}')"))
 
 
 def test_tables_that_differ_are_named() -> None:
