@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _backup_snapshot
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_database import (
     Dump,
     DumpError,
@@ -50,6 +51,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_man
     NeededPath,
     Part,
     SampleFile,
+    Snapshot,
     parse_manifest,
     tags_of,
 )
@@ -58,6 +60,10 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_res
     Restic,
     ResticError,
     literal,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_snapshot import (
+    SnapshotError,
+    VolumeSnapshot,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_state import (
     DONE,
@@ -89,6 +95,10 @@ MAX_CHANGED = 5
 CHUNK = 1024 * 1024
 PRUNE_SECONDS = 7 * 86400
 MAX_NAMED = 5
+SETTLE = 5.0
+"""Seconds for which a claim is left alone at least before it is believed to be the first."""
+CLOCKS = 10
+"""Seconds by which the clock of a file server may be ahead of that of the host."""
 LIST_BYTES = 16 * 1024**2
 """How much of a dump is handed to pg_restore at most, which has to find its list of contents in it."""
 EMERGENCY, WARNING, INFO = "<3>", "<4>", "<6>"
@@ -139,9 +149,10 @@ class Node:
     Attributes:
         part: the part it is in.
         snapshot: of that part.
-        path: absolute.
+        path: absolute, in the repository.
         size: in bytes.
         time: when it was last changed, in nanoseconds since 1970.
+        root: what its path begins with, in a snapshot of the storage.
 
     """
 
@@ -150,6 +161,12 @@ class Node:
     path: str
     size: int
     time: int | None
+    root: str = ""
+
+    @property
+    def true_path(self) -> str:
+        """Where it lies on the host."""
+        return self.path[len(self.root) :]
 
 
 def hash_on_host(node: Node) -> str | None:
@@ -187,6 +204,13 @@ def success_of(manifest: Manifest, finished: float, seconds: float) -> Success:
     )
 
 
+def _moment_of(volumes: VolumeSnapshot, dump: Dump | None) -> Snapshot:
+    """Return what the manifest says of a snapshot of the storage."""
+    first = min(volumes.begun, dump.moment) if dump and dump.moment else volumes.begun
+    database = utc(dump.moment) if dump and dump.moment else None
+    return Snapshot(database, utc(volumes.begun), utc(volumes.ended), round(max(volumes.ended - first, 0.0), 3))
+
+
 def maintenance_of(config: Mapping[str, Any], secrets: Mapping[str, Any], folder: str) -> Maintenance | None:
     """Return the lock of the product, None where it needs none."""
     given = config["maintenance"]
@@ -195,6 +219,28 @@ def maintenance_of(config: Mapping[str, Any], secrets: Mapping[str, Any], folder
     name, login = str(config["instance"]["name"]), secrets.get("product") or {}
     path = os.path.join(folder, LOCK_FILE)
     return Maintenance(name, given["url"], given["protocol"], login, path, given["drain"])
+
+
+def release_left(lock: Maintenance | None, folder: str) -> bool:
+    """Let a product go that a run has left locked; return whether there was anything to do.
+
+    Args:
+        lock: the lock of the product; None where it is not locked any more.
+        folder: where the state of the instance is kept.
+
+    Raises:
+        LockError: it could not be.
+
+    """
+    if lock is not None:
+        return lock.release_left()
+    path = os.path.join(folder, LOCK_FILE)
+    if os.path.lexists(path):
+        raise LockError(
+            f"{path} is of a lock, but this configuration locks nothing: see whether the product is still locked, and"
+            " remove the file"
+        )
+    return False
 
 
 class Backup:
@@ -208,6 +254,7 @@ class Backup:
         restic: the repository.
         tell: takes lines for the journal.
         now: tells the time.
+        sleep: waits.
 
     """
 
@@ -220,6 +267,7 @@ class Backup:
         restic: Restic,
         tell: Say = say,
         now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.config = config
         self.secrets = secrets
@@ -228,12 +276,14 @@ class Backup:
         self.restic = restic
         self.tell = tell
         self.now = now
+        self.sleep = sleep
         self.begun = now()
         self.name = backup_name(self.begun)
         self.warnings: list[str] = []
         self.maintenance = maintenance_of(config, secrets, folder)
         self.before = self._read()
         self.kind = "instance"
+        self.snapshot_of: Callable[[Mapping[str, Any]], VolumeSnapshot] = VolumeSnapshot
 
     # ---- state -------------------------------------------------------------------------------
 
@@ -273,10 +323,12 @@ class Backup:
         """Make the backup; return the exit code."""
         state = replace(self.before, begun=self.begun, result=RUNNING, reason="", warnings=())
         try:
+            # First: nothing that fails is to keep the product locked.
+            self._release_left()
             self._write(state)
             state = self._make(state)
             state = replace(state, result=DONE, warnings=tuple(self.warnings))
-        except (BackupError, ResticError, DumpError, LockError, ManifestError) as exc:
+        except (BackupError, ResticError, DumpError, LockError, ManifestError, SnapshotError) as exc:
             state = replace(state, result=FAILED, reason=str(exc), warnings=tuple(self.warnings))
         except OSError as exc:
             reason = f"{exc.filename or self.folder}: {exc.strerror or exc}"
@@ -291,9 +343,11 @@ class Backup:
             return 1
         return 0
 
-    def _make(self, state: State) -> State:
-        if self.maintenance and self.maintenance.release_left():
+    def _release_left(self) -> None:
+        if release_left(self.maintenance, self.folder):
             self._warn("the product was still locked by a run that was cut short, and is let go")
+
+    def _make(self, state: State) -> State:
         self._open()
         mine = self._is_mine(state)
         if mine:
@@ -356,8 +410,11 @@ class Backup:
             if claimed:
                 return False
             tags = (*tags_of(self.config["key"], self.name, CLAIM), f"node={self.config['host']}")
+            begun = self.now()
             self.restic.save_stream(self.config["key"], tags, "claim", lambda take: take(b"1\n"))
-            # Two that were begun at once see both claims by now, in the same order.
+            # Who has looked before this claim was there may still be on the way to make one: both see both once twice
+            # the time of a claim is over, in the same order.
+            self.sleep(max(SETTLE, 2 * (self.now() - begun)))
             claimed = self._claims()
         return bool(claimed) and claimed[0].node == self.config["host"]
 
@@ -406,21 +463,32 @@ class Backup:
         self.kind = kind
         started, database = self.begun, self.config["database"] if kind == "instance" else None
         lock = self.maintenance if kind == "instance" else None
-        dump: Dump | None = None
+        dump = dump_of(database, str(self.secrets.get("database") or ""), self.scratch) if database else None
         made: list[Part] = []
-        with self._held(lock):
-            if database:
-                dump = dump_of(database, str(self.secrets.get("database") or ""), self.scratch)
-                made.append(self._save_dump(key, dump))
+        with self._volumes(kind) as volumes:
+            with self._held(lock):
+                if dump:
+                    with dump.held():
+                        if volumes and dump.at_once:
+                            volumes.take()
+                        made.append(self._save_dump(key, dump))
+                    if lock:
+                        lock.progress(50)
+                # Files after the database: they are only added, so that no row is without its file.
+                if volumes and not volumes.taken:
+                    volumes.take()
+                if not volumes:
+                    made += self._save_all(key, parts)
                 if lock:
-                    lock.progress(50)
-            # Files after the database: they are only added, so that no row is without its file.
-            made += [self._save_files(key, part) for part in parts if self._there(part)]
-            if lock:
-                lock.progress(100)
-                lock.done()
-        made = self._read_back(key, made)
-        sample, needed = self._look(made)
+                    lock.progress(100)
+                    lock.done()
+            if volumes:
+                made += self._save_all(key, parts, volumes)
+            made = self._read_back(key, made)
+            sample, needed = self._look(made, volumes)
+            if volumes:
+                # Whoever removes it under the backup makes holes that look as if files were gone.
+                volumes.check()
         if dump is not None:
             self._check_dump(made[0], dump)
         instance = self.config["instance"]
@@ -441,6 +509,7 @@ class Backup:
             sample=tuple(sample),
             needed=tuple(needed),
             lock=lock.times if lock else None,
+            snapshot=_moment_of(volumes, dump) if volumes else None,
         )
         text = manifest.to_json().encode()
         parse_manifest(text)
@@ -461,6 +530,30 @@ class Backup:
             if problem:
                 self._warn(problem)
 
+    @contextlib.contextmanager
+    def _volumes(self, kind: str) -> Iterator[VolumeSnapshot | None]:
+        """Provide the snapshot of the storage, which is taken when it is time and removed in the end."""
+        given = self.config["snapshot"] if kind == "instance" else None
+        if not given:
+            yield None
+            return
+        volumes = self.snapshot_of(given)
+        try:
+            yield volumes
+        finally:
+            problem = volumes.end()
+            if problem:
+                self._warn(problem)
+
+    def _save_all(self, key: str, parts: list[dict[str, Any]], volumes: VolumeSnapshot | None = None) -> list[Part]:
+        """Save the files of all parts; of those that a snapshot of the storage shows, as it shows them."""
+        shown = self.config["snapshot"]["parts"] if volumes else ()
+        return [
+            self._save_files(key, part, volumes.root if volumes and part["part"] in shown else "")
+            for part in parts
+            if self._there(part)
+        ]
+
     def _tags(self, key: str, part: str) -> tuple[str, ...]:
         return (*tags_of(key, self.name, part), f"node={self.config['host']}")
 
@@ -477,18 +570,20 @@ class Backup:
         """Return what a part is made of: files that somebody may have made need not be there, homes have to."""
         return [str(path) for path in part["paths"] if not part.get("as_far_as_there") or os.path.lexists(path)]
 
-    def _save_files(self, key: str, part: Mapping[str, Any]) -> Part:
+    def _save_files(self, key: str, part: Mapping[str, Any], root: str) -> Part:
         begun = self.now()
         paths = self._there(part)
         exclude = tuple(literal(path) for path in part["exclude"])
         for path in paths:
             try:
-                os.lstat(path)
+                os.lstat(root + path)
             except OSError as exc:
-                raise BackupError(f"{path} cannot be backed up: {exc.strerror}") from exc
-        saved = self.restic.save(key, self._tags(key, part["part"]), paths, exclude)
-        # What is gone by now was removed while restic was on its way; anything else is a gap.
-        missing = {path: why for path, why in saved.failed if os.path.lexists(path)}
+                raise BackupError(f"{root}{path} cannot be backed up: {exc.strerror}") from exc
+        left_out = [literal(root) + pattern for pattern in exclude]
+        saved = self.restic.save(key, self._tags(key, part["part"]), [root + path for path in paths], left_out)
+        # What is gone by now was removed while restic was on its way; anything else is a gap. Of a snapshot nothing is
+        # removed but all of it.
+        missing = {path: why for path, why in saved.failed if root or os.path.lexists(path)}
         if missing:
             shown = "; ".join(f"{path}: {why}" for path, why in list(missing.items())[:MAX_NAMED])
             more = f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
@@ -496,7 +591,7 @@ class Backup:
         if saved.failed:
             self.tell(f"{INFO}{len(saved.failed)} files were removed while they were backed up")
         seconds = max(self.now() - begun, 0.0)
-        return Part(part["part"], saved.snapshot, tuple(paths), saved.bytes, saved.files, seconds, None, exclude)
+        return Part(part["part"], saved.snapshot, tuple(paths), saved.bytes, saved.files, seconds, None, exclude, root)
 
     # ---- reading it back ---------------------------------------------------------------------
 
@@ -512,7 +607,7 @@ class Backup:
             whole.append(replace(part, snapshot=found[0]))
         return whole
 
-    def _look(self, parts: list[Part]) -> tuple[list[SampleFile], list[NeededPath]]:
+    def _look(self, parts: list[Part], volumes: VolumeSnapshot | None) -> tuple[list[SampleFile], list[NeededPath]]:
         """Go through all that was saved: see that it is there, choose the sample, find what a restore needs."""
         chance = random.Random(self.name)  # noqa: S311 - which files are looked at is no secret
         chosen: list[Node] = []
@@ -529,12 +624,17 @@ class Backup:
                 path, size = item.get("path"), item.get("size", 0)
                 if not isinstance(path, str) or not isinstance(size, int):
                     continue
+                if not path.startswith(f"{part.root}/"):
+                    continue  # a folder above
+                path = path[len(part.root) :]
                 left.discard(path)
                 if path in places:
                     found[path] = part.part
                 if item.get("type") != "file":
                     continue
-                node = Node(part.part, part.snapshot, path, size, nanoseconds(item.get("mtime")))
+                node = Node(part.part, part.snapshot, part.place(path), size, nanoseconds(item.get("mtime")), part.root)
+                if volumes and part.root:
+                    self._see_age(node, volumes)
                 for place in keys:
                     if path == place or path.startswith(f"{place}/"):
                         hashes[place][path] = hash_on_host(node) or self._stored_hash(node)
@@ -560,6 +660,15 @@ class Backup:
         ]
         return self._sample(chosen), needed
 
+    def _see_age(self, node: Node, volumes: VolumeSnapshot) -> None:
+        """See that a file of a snapshot of the storage was not changed after it."""
+        changed = (node.time or 0) / 10**9
+        if volumes.ended + CLOCKS < changed <= self.now():
+            raise BackupError(
+                f"{node.path} was changed {changed - volumes.ended:.0f} seconds after the snapshot was made: what"
+                " atlassian_dc_backup_snapshot makes is none"
+            )
+
     def _sample(self, chosen: list[Node]) -> list[SampleFile]:
         """Return the sample with its hashes; some of it is read back from the repository."""
         sample: list[SampleFile] = []
@@ -579,7 +688,7 @@ class Backup:
                 one_read = True
                 if digest != self._stored_hash(node):
                     raise BackupError(f"{node.path} comes back from the repository with another content")
-            sample.append(SampleFile(node.part, node.path, node.size, digest, changed))
+            sample.append(SampleFile(node.part, node.true_path, node.size, digest, changed))
         return sample
 
     def _stored_hash(self, node: Node) -> str:
@@ -682,13 +791,15 @@ def main(arguments: list[str]) -> int:
     """Run the program.
 
     Args:
-        arguments: ``run`` or ``release``, and the name of the instance.
+        arguments: ``run`` or ``release``, or what root does (`_backup_snapshot`), and the name of the instance.
 
     Returns:
         Exit code: not 0 where no backup was made, or the product could not be let go.
 
     """
     action, name = [*arguments, "", ""][:2]
+    if action in _backup_snapshot.ACTIONS and name:
+        return _backup_snapshot.main(action, name, f"{CONFIG}/{name}.snapshot.json")
     credentials = os.environ.get("CREDENTIALS_DIRECTORY", "")
     state, runtime, cache = (
         os.environ.get(variable, "").split(":")[0]
@@ -716,22 +827,35 @@ def main(arguments: list[str]) -> int:
 
 
 def _release(folder: str, name: str) -> int:
-    """Put in order what a run has left that was cut short: its state, and a product that is locked.
+    """Put in order what a run has left that was cut short: a product that is locked, and its state.
 
     Returns:
-        Exit code: not 0 where the product could not be let go.
+        Exit code: not 0 where something could not be.
 
     """
+    code = 0
+    # The product first, and neither for want of the other.
+    for step in (_let_go, _tell_end):
+        try:
+            step(folder, name)
+        except (BackupError, LockError, StateError, OSError) as exc:
+            say(f"{EMERGENCY}{exc}")
+            code = 1
+    return code
+
+
+def _let_go(folder: str, name: str) -> None:
+    if os.path.lexists(os.path.join(folder, LOCK_FILE)):
+        # What systemd hands over is gone by the time it runs what comes after a service.
+        config, secrets = _load(f"{CONFIG}/{name}.json"), _load(f"{CONFIG}/{name}.secrets.json")
+        if release_left(maintenance_of(config, secrets, folder), folder):
+            say(f"{WARNING}the product was still locked and is let go")
+
+
+def _tell_end(folder: str, _name: str) -> None:
     path = os.path.join(folder, NAME)
     state = read_state(path)
     if state is not None and state.result == RUNNING:
         reason = f"the run was cut short ({os.environ.get('SERVICE_RESULT') or 'unknown'})"
         say(f"{EMERGENCY}no backup was made of {state.key}: {reason}")
         write_atomically(path, replace(state, result=FAILED, reason=reason).to_json(), 0o600)
-    if os.path.exists(os.path.join(folder, LOCK_FILE)):
-        # What systemd hands over is gone by the time it runs what comes after a service.
-        config, secrets = _load(f"{CONFIG}/{name}.json"), _load(f"{CONFIG}/{name}.secrets.json")
-        lock = maintenance_of(config, secrets, folder)
-        if lock and lock.release_left():
-            say(f"{WARNING}the product was still locked and is let go")
-    return 0

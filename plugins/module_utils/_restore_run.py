@@ -182,12 +182,13 @@ class Restore:
                 os.makedirs(os.path.dirname(item.path), mode=0o755, exist_ok=True)
             os.mkdir(item.staging, 0o700)
             enough_space(item.staging, manifest)
-            self._repository.restore(part.snapshot, item.staging, [item.path] if len(part.paths) > 1 else ())
-            self._staged[item.path] = item.staging
+            only = [part.place(item.path)] if len(part.paths) > 1 else ()
+            self._repository.restore(part.snapshot, item.staging, only)
+            self._staged[item.path] = item.staging + part.root
         if len(items) == len(part.paths):
             none_of(missing_files(part, [item.staging for item in items]))
         for item in items:
-            self._give(within(item.staging, item.path))
+            self._give(within(self._staged[item.path], item.path))
 
     def _account(self) -> tuple[int, int]:
         """Return numbers of the product's account on this host; those of root where it is missing."""
