@@ -46,6 +46,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_re
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Result, utc
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_target import TARGETS, Target
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_tree import (
+    link_on_way,
     missing_files,
     within,
     wrong_needs,
@@ -174,6 +175,8 @@ class Restore:
             folder = os.path.join(self._state, "install")
             os.mkdir(folder, 0o700)
             self._repository.restore(part.snapshot, folder)
+            for item in items:
+                _see_way(folder, os.path.dirname(within(folder, item.path)))
             self._staged.update({item.path: folder for item in items})
             none_of(missing_files(part, [folder]))
             return
@@ -184,6 +187,7 @@ class Restore:
             enough_space(item.staging, manifest)
             only = [part.place(item.path)] if len(part.paths) > 1 else ()
             self._repository.restore(part.snapshot, item.staging, only)
+            _see_way(item.staging, within(item.staging, part.place(item.path)))
             self._staged[item.path] = item.staging + part.root
         if len(items) == len(part.paths):
             none_of(missing_files(part, [item.staging for item in items]))
@@ -312,6 +316,18 @@ class Restore:
         """Note what is in place, so that another try of the same backup leaves it alone."""
         self._done.append(what)
         write_new(self._progress, json.dumps({"backup": self._config["backup"], "done": self._done}))
+
+
+def _see_way(root: str, place: str) -> None:
+    """See that what was restored lies where it seems to lie: a link in a backup may lead anywhere on this host.
+
+    Raises:
+        DrillError: it does not.
+
+    """
+    link = link_on_way(root, place)
+    if link:
+        raise DrillError(f"{link[len(root) :]} is a link in the backup, which may lead anywhere")
 
 
 def progress(state: str, key: str, backup: str) -> list[str]:

@@ -107,7 +107,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    lab = Lab("fidelity-backup-cluster", tmp_path_factory.mktemp("backup-cluster"))
+    lab = Lab("fidelity-two-nodes", tmp_path_factory.mktemp("two-nodes"))
     try:
         lab.group.shared_path = SHARED
         lab.up(HOSTS)

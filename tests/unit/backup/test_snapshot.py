@@ -20,7 +20,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _backup_snapshot
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _backup_run, _backup_snapshot
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_maintenance import Maintenance
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import parse_manifest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import CLOCKS, LOCK_FILE
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_snapshot import (
@@ -34,6 +35,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_sna
     serve,
 )
 from unit.backup.backup_host import START, BackupHost
+from unit.backup.maintained import PROTOCOL, Maintained
 
 
 class Storage:
@@ -368,6 +370,10 @@ class TestConnection:
         assert "No such file" in capsys.readouterr().out
 
 
+def _nothing(_seconds: float) -> None:
+    """Wait for nothing."""
+
+
 class Taken(VolumeSnapshot):
     """A snapshot that is asked for without a service."""
 
@@ -469,6 +475,33 @@ class TestBackup:
         monkeypatch.setattr(backed.taken, "take", taking)
         assert backed.host.run().result == "success"
         assert backed.steps == ["take", "end"]
+
+    def test_a_product_that_is_locked_for_the_dump_is_let_go_before_files_are_saved(
+        self, backed: Backed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        product = Maintained()
+        backed.host.config["database"] = {"kind": "command", "name": "x", "command": ["/bin/echo", "rows"]}
+        backed.host.config["maintenance"] = {"url": "http://git", "protocol": PROTOCOL, "drain": 60}
+
+        def lock(*_given: object) -> Maintenance:
+            path = str(backed.host.state / LOCK_FILE)
+            return Maintenance("git", "http://git", PROTOCOL, {"token": "t0ken"}, path, 60, product, sleep=_nothing)
+
+        monkeypatch.setattr(_backup_run, "maintenance_of", lock)
+        take, save, seen = backed.taken.take, _backup_run.Backup._save_all, []
+
+        def taking() -> None:
+            seen.append(product.locked)
+            take()
+
+        def saving(*given: Any) -> Any:
+            seen.append(product.locked)
+            return save(*given)
+
+        monkeypatch.setattr(backed.taken, "take", taking)
+        monkeypatch.setattr(_backup_run.Backup, "_save_all", saving)
+        assert backed.host.run().result == "success", backed.host.last().reason
+        assert seen == [True, False]
 
     def test_no_snapshot_no_backup(self, backed: Backed) -> None:
         backed.storage.fault = "create"

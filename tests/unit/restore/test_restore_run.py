@@ -114,6 +114,32 @@ def test_files_of_a_snapshot_come_back_to_where_they_were(host: Host, mounted: b
     assert not (host.home / "run").exists()
 
 
+@pytest.mark.parametrize("what", ["home", "above the home", "above a file"])
+def test_a_link_in_a_backup_leads_nowhere(host: Host, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Who writes to the repository is not to have folders of this host given to the product, or moved."""
+    precious = host.root / "precious"
+    for path in (precious / "x", precious / "jira/x", precious / "conf/server.xml"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    link = {"home": host.home, "above the home": host.home.parent, "above a file": host.install}[what]
+    original = Holding.restore
+
+    def restore(self: Holding, snapshot: str, target: str, paths: Any = ()) -> None:
+        if snapshot == ("c" if what == "above a file" else "b") * 64:
+            place = Path(target) / str(link).lstrip("/")
+            place.parent.mkdir(parents=True)
+            place.symlink_to(precious)
+        else:
+            original(self, snapshot, target, paths)
+
+    monkeypatch.setattr(Holding, "restore", restore)
+    (name, detail), *_more = host.problems()
+    assert name in ("home-jira1", "install-jira1")
+    assert detail == f"{link} is a link in the backup, which may lead anywhere"
+    assert (precious / "x").read_text() == "mine"
+    assert (precious / "conf/server.xml").exists()
+
+
 def test_what_was_there_is_moved_aside(host: Host) -> None:
     host.home.mkdir()
     (host.home / "mine").touch()
