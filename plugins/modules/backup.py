@@ -634,6 +634,10 @@ class _Instance:
     def _retire(self) -> None:
         """Remove what is left of a snapshot that is not declared any more."""
         left = [str(piece["what"]) for piece in self._retired_drift()]
+        if left and self.host.files.lstat(f"{_backup_snapshot.LEFT}/{self.unit_name}") is not None:
+            # Nothing would know any more how it is removed.
+            clear = f"{PROGRAM} {_backup_snapshot.CLEAR} {self.unit_name}"
+            raise ChangeError(f"a snapshot of {self.name} may still be there: run {clear} first")
         socket = self._snapshot_files[1]
         if socket in left:
             unit = os.path.basename(socket)

@@ -302,6 +302,12 @@ class TestSnapshots:
         assert config_of(host)["snapshot"] is None
         assert Outcome(host).changes.entries == []
 
+    def test_one_that_is_still_there_is_not_forgotten(self, host: Backed) -> None:
+        Outcome(host, snapshot={"jira": STORAGE})
+        host.write("/var/lib/atlassian-dc-backup-snapshots/jira", "")
+        assert "atlassian-dc-backup clear jira first" in Outcome(host).reason("01")
+        assert (host.root / "etc/atlassian-dc/backup/jira.snapshot.json").exists()
+
     def test_a_socket_that_is_off(self, host: Backed) -> None:
         Outcome(host, snapshot={"jira": STORAGE})
         host.left()
