@@ -349,7 +349,7 @@ class Backup:
 
     def _make(self, state: State) -> State:
         self._open()
-        mine = self._is_mine(state)
+        mine = self._is_mine()
         if mine:
             try:
                 manifest = self._backup("instance", self.config["key"], self.config["parts"])
@@ -393,7 +393,7 @@ class Backup:
 
     # ---- clusters ----------------------------------------------------------------------------
 
-    def _is_mine(self, state: State) -> bool:
+    def _is_mine(self) -> bool:
         """Whether this node makes the backup of the whole cluster in this period.
 
         The first one whose claim is in the repository does. A claim that is older than a backup may take, without a
@@ -402,8 +402,9 @@ class Backup:
         if not self.config["clustered"]:
             return True
         fresh = self.begun - 0.75 * self.config["period"]
-        newest = max((backup.name for backup in self._stored() if backup.whole), default="")
-        if newest and time_of(newest) > fresh and not (state.whole and state.whole.host == self.config["host"]):
+        newest = max((backup for backup in self._stored() if backup.whole), key=lambda each: each.name, default=None)
+        # Who has made it and is started once more makes another one.
+        if newest and time_of(newest.name) > fresh and newest.node != self.config["host"]:
             return False
         claimed = self._claims()
         if not claimed or claimed[0].node != self.config["host"]:

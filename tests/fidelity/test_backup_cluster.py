@@ -169,6 +169,7 @@ def test_a_node_that_dies_is_replaced_once_its_claim_is_old(story: Story, row: R
 
 def test_both_have_a_backup_in_the_audit(story: Story) -> None:
     outcome = story.play("audit")
+    assert outcome.code == 0, outcome.output
     for host in (N1, N2):
         found = {entry["id"]: entry["status"] for entry in outcome.entries(host) if entry["instance"] == "jira"}
         assert found["DC-BKP-01"] == "pass", outcome.output

@@ -9,13 +9,14 @@ The storage is a stand-in: a script copies the home to a file system of its own.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from .lab import Lab, Outcome
+from .lab import CHECKOUT, Lab, Outcome
 
 OLD, NEW, SERVER = "bitbucket1", "bitbucket2", "repository1"
 """With the systemd of Debian 12, and that of Debian 13; and what keeps their backups."""
@@ -332,3 +333,9 @@ def test_rollback_takes_the_units_back(story: Story) -> None:
     left = story.lab.sh(OLD, "find /etc /usr/local -name '*atlassian-dc-backup*'")
     assert left.split() == []
     assert "not-found" in story.lab.sh(OLD, f"systemctl show -P LoadState {SOCKET}.socket")
+
+
+def test_every_fault_is_in_the_documentation() -> None:
+    text = (CHECKOUT / "docs/backup.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+?) \|", text, re.MULTILINE)
+    assert [name for name in FAULTS if name not in rows] == []

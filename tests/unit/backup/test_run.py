@@ -300,6 +300,20 @@ class TestCluster:
         (_first, second) = nodes.stored("jira-c1")
         assert nodes.manifest(second).nodes == ("n1", "n2")
 
+    def test_who_made_the_last_one_leaves_the_next_to_whom_has_made_it(self, nodes: BackupHost) -> None:
+        nodes.run()
+        self.be(nodes, "n2")
+        nodes.run(after=86400)
+        self.be(nodes, "n1")
+        assert nodes.run().node is not None
+        assert len(nodes.stored("jira-c1")) == 2
+
+    def test_who_has_made_it_makes_another_one_when_it_is_asked(self, nodes: BackupHost) -> None:
+        nodes.config["forget"] = False
+        nodes.run()
+        nodes.run()
+        assert len(nodes.stored("jira-c1")) == 2
+
     def test_who_is_at_it_is_left_to_finish(self, nodes: BackupHost) -> None:
         self.claim(nodes, "n1")
         self.be(nodes, "n2")
@@ -342,7 +356,7 @@ class TestCluster:
         self.be(nodes, name)
         nodes.restic().create()
         backup = nodes.backup()
-        assert backup._is_mine(backup.before)
+        assert backup._is_mine()
 
 
 class TestProgram:
