@@ -26,6 +26,9 @@ class ActionModule(ControlAction):
         if arguments.get("action") in ("plan", "restore"):
             secrets = {name: product_data(name).get("secrets") or {} for name in load_products()}
             arguments.setdefault("logins", {name: told.get("database") or [] for name, told in secrets.items()})
+            backups = {name: product_data(name).get("backup") or {} for name in load_products()}
+            starts = {name: told["first_start"] for name, told in backups.items() if "first_start" in told}
+            arguments.setdefault("first_start", starts)
         return arguments
 
     def execute(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -66,6 +67,8 @@ class Dump(abc.ABC):
     """What a dump begins with."""
     ending = b""
     """What must stand in its last lines."""
+    at_once = False
+    """Whether it is of the moment at which `held` begins, however long it takes."""
 
     def __init__(self, config: Mapping[str, Any], password: str, scratch: str) -> None:
         self.config = config
@@ -76,6 +79,19 @@ class Dump(abc.ABC):
         self._digest = hashlib.sha256()
         self._head = b""
         self._tail = b""
+        self.moment: float | None = None
+        """When it was begun, in seconds since 1970."""
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the database's content as it is, where that can be done; the dump is made meanwhile.
+
+        Raises:
+            DumpError: it could not be.
+
+        """
+        self.moment = time.time()
+        yield
 
     @property
     def file(self) -> str:
@@ -166,9 +182,12 @@ class PostgreSQL(Dump):
     """
 
     header = b"PGDMP"
+    at_once = True
 
     def __init__(self, config: Mapping[str, Any], password: str, scratch: str) -> None:
         super().__init__(config, password, scratch)
+        self._session: _Session | None = None
+        self._snapshot = ""
         self._server: str | None = None
         self._client: str | None = None
         self._rows: dict[str, int] = {}
@@ -190,18 +209,32 @@ class PostgreSQL(Dump):
         }
         return {**super()._environment(), **{name: value for name, value in given.items() if value}}
 
-    def run(self, take: Callable[[bytes], object]) -> None:
-        """Make the dump, and count the rows of it."""
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold a snapshot of the database.
+
+        Raises:
+            DumpError: it refuses.
+
+        """
         with _Session(self) as session:
             session.ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;")
             self._server = next(session.ask("SHOW server_version;"), None)
-            snapshot = next(session.ask("SELECT pg_export_snapshot();"), "")
-            if not re.fullmatch(r"[0-9A-F-]{3,64}", snapshot):
+            self.moment = time.time()
+            self._snapshot = next(session.ask("SELECT pg_export_snapshot();"), "")
+            if not re.fullmatch(r"[0-9A-F-]{3,64}", self._snapshot):
                 raise DumpError("psql has told of no snapshot")
-            self._client = client_version(["pg_dump", "--version"], self._environment())
-            options = ["--format=custom", "--compress=0", "--no-password", f"--snapshot={snapshot}"]
-            self._copy(["pg_dump", *options], take)
-            self._rows = dict(map(_row, session.ask(COUNT_ROWS)))
+            self._session = session
+            yield
+
+    def run(self, take: Callable[[bytes], object]) -> None:
+        """Make the dump of what is held, and count the rows of it."""
+        if self._session is None:
+            raise DumpError("no snapshot of the database is held")
+        self._client = client_version(["pg_dump", "--version"], self._environment())
+        options = ["--format=custom", "--compress=0", "--no-password", f"--snapshot={self._snapshot}"]
+        self._copy(["pg_dump", *options], take)
+        self._rows = dict(map(_row, self._session.ask(COUNT_ROWS)))
 
     def told(self) -> DatabaseDump:
         """Return what the manifest says of it."""

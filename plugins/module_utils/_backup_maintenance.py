@@ -35,6 +35,8 @@ SECONDS = 30.0
 POLL = 1.0
 TRIES = 5
 """How often letting go is tried before it is left to the next start."""
+UNSURE = ("timeout", "not_json", "too_large", "unavailable")
+"""Kinds of errors that do not tell whether what was asked for was done."""
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 
 
@@ -139,8 +141,7 @@ class Maintenance:
 
         """
         try:
-            told = self._ask("POST", self._protocol["lock"])
-            self._lock = self._token(told, "unlockToken")
+            self._ask_for_lock()
             self._keep()
             self._times["locked"] = utc(self._now())
             self._cancel = self._token(
@@ -152,6 +153,19 @@ class Maintenance:
             problem = self.let_go()
             what = f"{self._name} cannot be locked: {exc}" if isinstance(exc, RestError) else str(exc)
             raise LockError(f"{what}; {problem}" if problem else what) from None
+
+    def _ask_for_lock(self) -> None:
+        """Lock it; where it may be locked and nobody has been told the number, say so."""
+        try:
+            told = self._ask("POST", self._protocol["lock"])
+            self._lock = self._token(told, "unlockToken")
+        except (RestError, LockError) as exc:
+            unsure = exc.kind in UNSURE if isinstance(exc, RestError) else bool(self._logins)
+            if not unsure:
+                raise
+            raise LockError(
+                f"{self._name} cannot be locked: {exc}; whether it is locked now is not known: see its administration"
+            ) from None
 
     def _wait(self) -> None:
         end = self._now() + self._drain

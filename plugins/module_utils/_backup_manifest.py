@@ -116,7 +116,9 @@ class Part:
         files: how many they are.
         seconds: how long it took.
         sha256: of the stream of a database; None of files.
-        exclude: patterns of what was left out, as given to restic.
+        exclude: patterns of what was left out.
+        root: what each of these paths begins with in the repository, where files were taken from a snapshot of their
+            storage; "" where they were taken from where they are.
 
     """
 
@@ -128,6 +130,11 @@ class Part:
     seconds: float
     sha256: str | None = None
     exclude: tuple[str, ...] = ()
+    root: str = ""
+
+    def place(self, path: str) -> str:
+        """Return where a path lies in the repository."""
+        return self.root + path
 
 
 @dataclass(frozen=True)
@@ -212,6 +219,24 @@ class Lock:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """Of which moment files are that were taken from a snapshot of their storage; times in UTC.
+
+    Attributes:
+        database: when the dump was begun; one of PostgreSQL is of that moment. None where there is none.
+        begun: when the snapshot was begun.
+        ended: when it was there.
+        seconds: how far at most database and files are apart.
+
+    """
+
+    database: str | None
+    begun: str
+    ended: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a backup holds.
 
@@ -232,6 +257,7 @@ class Manifest:
         sample: files with their hashes.
         needed: what product data wants to be there.
         lock: of Bitbucket; None where nothing was locked.
+        snapshot: of the storage; None where files were taken from where they are.
 
     """
 
@@ -251,6 +277,7 @@ class Manifest:
     sample: tuple[SampleFile, ...]
     needed: tuple[NeededPath, ...]
     lock: Lock | None = None
+    snapshot: Snapshot | None = None
 
     @property
     def total_bytes(self) -> int:
@@ -276,7 +303,7 @@ def parse_manifest(text: str | bytes) -> Manifest:
     top = JsonObject(load_json(text), "")
     if top.number("format") != FORMAT:
         raise ManifestError(f"format: {top.number('format')} is not known; this version reads {FORMAT}")
-    database, lock = top.child("database"), top.child("lock")
+    database, lock, snapshot = top.child("database"), top.child("lock"), top.child("snapshot")
     manifest = Manifest(
         backup=top.like("backup", _BACKUP, "no name of a backup"),
         key=top.like("key", _KEY, "no key of an instance"),
@@ -294,6 +321,7 @@ def parse_manifest(text: str | bytes) -> Manifest:
         sample=tuple(map(_sample, top.objects("sample"))),
         needed=tuple(map(_needed, top.objects("needed"))),
         lock=None if lock is None else _lock(lock),
+        snapshot=None if snapshot is None else _snapshot(snapshot),
     )
     _agree(manifest)
     return manifest
@@ -312,7 +340,7 @@ def _agree(manifest: Manifest) -> None:
     if manifest.database is not None:
         dump = manifest.part(DATABASE)
         expected = f"/{DUMPS[manifest.database.kind]}"
-        if dump is None or dump.paths != (expected,) or dump.sha256 is None or dump.bytes == 0:
+        if dump is None or (dump.paths, dump.root) != ((expected,), "") or dump.sha256 is None or dump.bytes == 0:
             raise ManifestError(f"parts: {DATABASE} is no dump {expected} with a length and a hash")
     for number, sample in enumerate(manifest.sample):
         if sample.part not in names:
@@ -344,6 +372,7 @@ def _part(item: JsonObject) -> Part:
         seconds=item.seconds("seconds"),
         sha256=item.sha256_or_none("sha256"),
         exclude=item.texts("exclude"),
+        root=item.path_or_empty("root"),
     )
 
 
@@ -382,6 +411,15 @@ def _needed(item: JsonObject) -> NeededPath:
 def _lock(item: JsonObject) -> Lock:
     return Lock(
         locked=item.time("locked"), drained=item.time_or_none("drained"), unlocked=item.time_or_none("unlocked")
+    )
+
+
+def _snapshot(item: JsonObject) -> Snapshot:
+    return Snapshot(
+        database=item.time_or_none("database"),
+        begun=item.time("begun"),
+        ended=item.time("ended"),
+        seconds=item.seconds("seconds"),
     )
 
 
@@ -488,6 +526,13 @@ class JsonObject:
     def path_or_none(self, name: str) -> str | None:
         """Return an absolute path or None."""
         return None if self._members.get(name, "") is None else self.path(name)
+
+    def path_or_empty(self, name: str) -> str:
+        """Return an absolute path other than ``/``; empty where it is, or is not told, as of older versions."""
+        path = "" if self._members.get(name, "") == "" else self.path(name)
+        if path == "/":
+            raise ManifestError(f"{self._place(name)}: is /")
+        return path
 
     def flag(self, name: str) -> bool:
         """Return true or false."""

@@ -24,10 +24,11 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _backup_snapshot
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_database import (
     Dump,
     DumpError,
@@ -52,6 +53,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_man
     NeededPath,
     Part,
     SampleFile,
+    Snapshot,
     parse_manifest,
     tags_of,
 )
@@ -69,6 +71,10 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_sam
     chosen_of,
     files_below,
     hash_on_host,
+)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_snapshot import (
+    SnapshotError,
+    VolumeSnapshot,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_state import (
     DONE,
@@ -102,6 +108,10 @@ CHECK_TIME = 0.25
 """Most of the time for a backup that a check may take."""
 MAX_NAMED = 5
 AGAIN = "run role backup again"
+SETTLE = 5.0
+"""Seconds for which a claim is left alone at least before it is believed to be the first."""
+CLOCKS = 10
+"""Seconds by which the clock of a file server may be ahead of that of the host."""
 LIST_BYTES = 16 * 1024**2
 """How much of a dump is handed to pg_restore at most, which has to find its list of contents in it."""
 _BEGUN = time.monotonic()
@@ -176,6 +186,13 @@ def is_gone(path: str) -> bool:
     return False
 
 
+def _moment_of(volumes: VolumeSnapshot, dump: Dump | None) -> Snapshot:
+    """Return what the manifest says of a snapshot of the storage."""
+    first = min(volumes.begun, dump.moment) if dump and dump.moment else volumes.begun
+    database = utc(dump.moment) if dump and dump.moment else None
+    return Snapshot(database, utc(volumes.begun), utc(volumes.ended), round(max(volumes.ended - first, 0.0), 3))
+
+
 def maintenance_of(config: Mapping[str, Any], secrets: Mapping[str, Any], folder: str) -> Maintenance | None:
     """Return the lock of the product, None where it needs none."""
     given = config["maintenance"]
@@ -184,6 +201,28 @@ def maintenance_of(config: Mapping[str, Any], secrets: Mapping[str, Any], folder
     name, login = str(config["instance"]["name"]), secrets.get("product") or {}
     path = os.path.join(folder, LOCK_FILE)
     return Maintenance(name, given["url"], given["protocol"], login, path, given["drain"])
+
+
+def release_left(lock: Maintenance | None, folder: str) -> bool:
+    """Let a product go that a run has left locked; return whether there was anything to do.
+
+    Args:
+        lock: the lock of the product; None where it is not locked any more.
+        folder: where the state of the instance is kept.
+
+    Raises:
+        LockError: it could not be.
+
+    """
+    if lock is not None:
+        return lock.release_left()
+    path = os.path.join(folder, LOCK_FILE)
+    if os.path.lexists(path):
+        raise LockError(
+            f"{path} is of a lock, but this configuration locks nothing: see whether the product is still locked, and"
+            " remove the file"
+        )
+    return False
 
 
 class Backup:
@@ -197,6 +236,7 @@ class Backup:
         restic: the repository.
         tell: takes lines for the journal.
         now: tells the time.
+        sleep: waits.
 
     """
 
@@ -209,6 +249,7 @@ class Backup:
         restic: Restic,
         tell: Say = say,
         now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.config = config
         self.secrets = secrets
@@ -217,12 +258,14 @@ class Backup:
         self.restic = restic
         self.tell = tell
         self.now = now
+        self.sleep = sleep
         self.begun = now()
         self.name = backup_name(self.begun)
         self.warnings: list[str] = []
         self.maintenance = maintenance_of(config, secrets, folder)
         self.before = self._read()
         self.kind = "instance"
+        self.snapshot_of: Callable[[Mapping[str, Any]], VolumeSnapshot] = VolumeSnapshot
 
     # ---- state -------------------------------------------------------------------------------
 
@@ -262,16 +305,14 @@ class Backup:
         """Make the backup; return the exit code."""
         state = replace(self.before, begun=self.begun, result=RUNNING, reason="", warnings=())
         try:
+            # First: nothing that fails is to keep the product locked.
+            self._release_left()
             self._write(state)
             state = self._make(state)
             # What is in the repository already, restic does not write again: damage there is damage to this backup.
             result = FAILED if state.damage else DONE
             state = replace(state, result=result, reason=state.damage, warnings=tuple(self.warnings))
-        except NoRepositoryError as exc:
-            gone = self.before.whole or self.before.node
-            reason = f"the repository is gone: {exc}, and there was one before" if gone else str(exc)
-            state = replace(state, result=FAILED, reason=reason, warnings=tuple(self.warnings))
-        except (BackupError, ResticError, DumpError, LockError, ManifestError) as exc:
+        except (BackupError, ResticError, DumpError, LockError, ManifestError, SnapshotError) as exc:
             state = replace(state, result=FAILED, reason=str(exc), warnings=tuple(self.warnings))
         except OSError as exc:
             reason = f"{exc.filename or self.folder}: {exc.strerror or exc}"
@@ -286,11 +327,13 @@ class Backup:
             return 1
         return 0
 
-    def _make(self, state: State) -> State:
-        if self.maintenance and self.maintenance.release_left():
+    def _release_left(self) -> None:
+        if release_left(self.maintenance, self.folder):
             self._warn("the product was still locked by a run that was cut short, and is let go")
+
+    def _make(self, state: State) -> State:
         self._open()
-        if not self._is_mine(state):
+        if not self._is_mine():
             if self.config["node"]["parts"]:
                 manifest = self._backup("node", self.config["node"]["key"], self.config["node"]["parts"])
                 state = replace(state, node=self._success(manifest))
@@ -308,14 +351,11 @@ class Backup:
         return state if state.damage else self._tidy(state, self.config["key"])
 
     def _open(self) -> None:
-        there = self.before.whole or self.before.node
-        if there and not self.maintenance:
-            return  # what is saved first tells what is wrong with it; a product is not locked for that
         try:
             self.restic.open()
         except NoRepositoryError as exc:
-            if there:
-                raise
+            if self.before.whole or self.before.node:
+                raise BackupError(f"the repository is gone: {exc}, and there was one before") from None
             if not self.config["create"]:
                 raise BackupError(f"{exc}, and atlassian_dc_backup_create is false") from None
             self.restic.create()
@@ -339,7 +379,7 @@ class Backup:
 
     # ---- clusters ----------------------------------------------------------------------------
 
-    def _is_mine(self, state: State) -> bool:
+    def _is_mine(self) -> bool:
         """Whether this node makes the backup of the whole cluster in this period.
 
         The first one whose claim is in the repository does. A claim that is older than a backup may take, without a
@@ -348,16 +388,20 @@ class Backup:
         if not self.config["clustered"]:
             return True
         fresh = self.begun - 0.75 * self.config["period"]
-        newest = max((backup.name for backup in self._stored() if backup.whole), default="")
-        if newest and time_of(newest) > fresh and not (state.whole and state.whole.host == self.config["host"]):
+        newest = max((backup for backup in self._stored() if backup.whole), key=lambda each: each.name, default=None)
+        # Who has made it and is started once more makes another one.
+        if newest and time_of(newest.name) > fresh and newest.node != self.config["host"]:
             return False
         claimed = self._claims()
         if not claimed or claimed[0].node != self.config["host"]:
             if claimed:
                 return False
             tags = (*tags_of(self.config["key"], self.name, CLAIM), f"node={self.config['host']}")
+            begun = self.now()
             self.restic.save_stream(self.config["key"], tags, "claim", lambda take: take(b"1\n"))
-            # Two that were begun at once see both claims by now, in the same order.
+            # Who has looked before this claim was there may still be on the way to make one: both see both once twice
+            # the time of a claim is over, in the same order.
+            self.sleep(max(SETTLE, 2 * (self.now() - begun)))
             claimed = self._claims()
         return bool(claimed) and claimed[0].node == self.config["host"]
 
@@ -406,23 +450,34 @@ class Backup:
         self.kind = kind
         started, database = self.begun, self.config["database"] if kind == "instance" else None
         lock = self.maintenance if kind == "instance" else None
-        dump: Dump | None = None
+        dump = dump_of(database, str(self.secrets.get("database") or ""), self.scratch) if database else None
         made: list[Part] = []
-        with self._held(lock):
-            if database:
-                dump = dump_of(database, str(self.secrets.get("database") or ""), self.scratch)
-                made.append(self._save_dump(key, dump))
-                for note in dump.notes:
-                    self._warn(note)
+        with self._volumes(kind) as volumes:
+            with self._held(lock):
+                if dump:
+                    with dump.held():
+                        if volumes and dump.at_once:
+                            volumes.take()
+                        made.append(self._save_dump(key, dump))
+                    for note in dump.notes:
+                        self._warn(note)
+                    if lock:
+                        lock.progress(50)
+                # Files after the database: they are only added, so that no row is without its file.
+                if volumes and not volumes.taken:
+                    volumes.take()
+                if not volumes:
+                    made += self._save_all(key, parts)
                 if lock:
-                    lock.progress(50)
-            # Files after the database: they are only added, so that no row is without its file.
-            made += [self._save_files(key, part) for part in parts if self._there(part)]
-            if lock:
-                lock.progress(100)
-                lock.done()
-        made = self._read_back(key, made)
-        sample, needed = self._look(made)
+                    lock.progress(100)
+                    lock.done()
+            if volumes:
+                made += self._save_all(key, parts, volumes)
+            made = self._read_back(key, made)
+            sample, needed = self._look(made, volumes)
+            if volumes:
+                # Whoever removes it under the backup makes holes that look as if files were gone.
+                volumes.check()
         if dump is not None:
             self._check_dump(made[0], dump)
         instance = self.config["instance"]
@@ -443,6 +498,7 @@ class Backup:
             sample=tuple(sample),
             needed=tuple(needed),
             lock=lock.times if lock else None,
+            snapshot=_moment_of(volumes, dump) if volumes else None,
         )
         text = manifest.to_json().encode()
         parse_manifest(text)
@@ -463,6 +519,30 @@ class Backup:
             if problem:
                 self._warn(problem)
 
+    @contextlib.contextmanager
+    def _volumes(self, kind: str) -> Iterator[VolumeSnapshot | None]:
+        """Provide the snapshot of the storage, which is taken when it is time and removed in the end."""
+        given = self.config["snapshot"] if kind == "instance" else None
+        if not given:
+            yield None
+            return
+        volumes = self.snapshot_of(given)
+        try:
+            yield volumes
+        finally:
+            problem = volumes.end()
+            if problem:
+                self._warn(problem)
+
+    def _save_all(self, key: str, parts: list[dict[str, Any]], volumes: VolumeSnapshot | None = None) -> list[Part]:
+        """Save the files of all parts; of those that a snapshot of the storage shows, as it shows them."""
+        shown = self.config["snapshot"]["parts"] if volumes else ()
+        return [
+            self._save_files(key, part, volumes.root if volumes and part["part"] in shown else "")
+            for part in parts
+            if self._there(part)
+        ]
+
     def _tags(self, key: str, part: str) -> tuple[str, ...]:
         return (*tags_of(key, self.name, part), f"node={self.config['host']}")
 
@@ -479,20 +559,22 @@ class Backup:
         """Return what a part is made of: files that somebody may have made need not be there, homes have to."""
         return [str(path) for path in part["paths"] if not part.get("as_far_as_there") or not is_gone(path)]
 
-    def _save_files(self, key: str, part: Mapping[str, Any]) -> Part:
+    def _save_files(self, key: str, part: Mapping[str, Any], root: str) -> Part:
         begun = self.now()
         paths = self._there(part)
         exclude = tuple(literal(path) for path in part["exclude"])
         for path in paths:
             try:
-                info = os.lstat(path)
+                info = os.lstat(root + path)
             except OSError as exc:
-                raise BackupError(f"{path} cannot be backed up: {exc.strerror}") from exc
+                raise BackupError(f"{root}{path} cannot be backed up: {exc.strerror}") from exc
             if stat.S_ISLNK(info.st_mode):
-                raise BackupError(f"{path} has become a link, and nothing behind it would be saved: {AGAIN}")
-        saved = self.restic.save(key, self._tags(key, part["part"]), paths, exclude)
-        # What is gone by now was removed while restic was on its way; anything else is a gap.
-        missing = {path: why for path, why in saved.failed if not is_gone(path)}
+                raise BackupError(f"{root}{path} has become a link, and nothing behind it would be saved: {AGAIN}")
+        left_out = [literal(root) + pattern for pattern in exclude]
+        saved = self.restic.save(key, self._tags(key, part["part"]), [root + path for path in paths], left_out)
+        # What is gone by now was removed while restic was on its way; anything else is a gap. Of a snapshot nothing is
+        # removed but all of it.
+        missing = {path: why for path, why in saved.failed if root or not is_gone(path)}
         if len(saved.failed) >= MAX_FAILED:
             missing.setdefault(f"{paths[0]} and elsewhere", f"{MAX_FAILED} paths or more; no more are looked at")
         if missing:
@@ -502,7 +584,7 @@ class Backup:
         if saved.failed:
             self.tell(f"{INFO}{len(saved.failed)} files were removed while they were backed up")
         seconds = max(self.now() - begun, 0.0)
-        return Part(part["part"], saved.snapshot, tuple(paths), saved.bytes, saved.files, seconds, None, exclude)
+        return Part(part["part"], saved.snapshot, tuple(paths), saved.bytes, saved.files, seconds, None, exclude, root)
 
     # ---- reading it back ---------------------------------------------------------------------
 
@@ -518,35 +600,37 @@ class Backup:
             whole.append(replace(part, snapshot=found[0]))
         return whole
 
-    def _look(self, parts: list[Part]) -> tuple[list[SampleFile], list[NeededPath]]:
+    def _look(self, parts: list[Part], volumes: VolumeSnapshot | None) -> tuple[list[SampleFile], list[NeededPath]]:
         """See that what was saved is there, choose the sample, find what a restore needs.
 
         What is looked for is chosen on the host: to list all that a snapshot holds takes longer than to make it.
         """
         trees = [part for part in parts if part.part != DATABASE]  # for that see `_check_dump`
         given = {part["part"]: part["exclude"] for part in (*self.config["parts"], *self.config["node"]["parts"])}
-        all_files = ((part.part, path) for part in trees for path in files_below(part.paths, given[part.part]))
-        sample = set(chosen_of(all_files, self.name))
+        sample = set(chosen_of(self._files(trees, given, volumes), self.name))
         needed = {str(item["place"]): item for item in self.config["needed"]}
-        keys = {place: list(files_below([place])) for place, item in needed.items() if item["key"]}
-        inside_homes = [*needed, *(path for paths in keys.values() for path in paths)]
+        keys = [place for place, item in needed.items() if item["key"]]
         found: dict[str, str] = {}
         nodes: dict[str, Node] = {}
         for part in trees:
-            wanted = {path for path in inside_homes if any(f"{path}/".startswith(f"{top}/") for top in part.paths)}
-            wanted.update(part.paths, (path for name, path in sample if name == part.part))
+            own = [place for place in needed if any(f"{place}/".startswith(f"{top}/") for top in part.paths)]
+            inside_keys = files_below(part.place(place) for place in own if place in keys)
+            wanted = {*part.paths, *own, *(path[len(part.root) :] for path in inside_keys)}
+            wanted.update(path for name, path in sample if name == part.part)
             missing = set(part.paths)
-            for item in self.restic.files(part.snapshot, sorted(wanted)):
+            for item in self.restic.files(part.snapshot, sorted(map(part.place, wanted))):
                 path, size = item.get("path"), item.get("size", 0)
                 if not isinstance(path, str) or not isinstance(size, int):
                     continue
+                path = path[len(part.root) :] if path.startswith(f"{part.root}/") else ""
                 missing.discard(path)
                 if item.get("type") == "symlink":
                     self._see_link(path, path in needed, part, parts)
                 elif path in wanted:
                     found[path] = part.part
                     if item.get("type") == "file":
-                        nodes[path] = Node(part.part, part.snapshot, path, size, nanoseconds(item.get("mtime")))
+                        stamp = nanoseconds(item.get("mtime"))
+                        nodes[path] = Node(part.part, part.snapshot, part.place(path), size, stamp, part.root)
             if missing:
                 raise BackupError(f"{part.part}: {sorted(missing)[0]} is not in the repository")
         needs = [
@@ -557,15 +641,26 @@ class Backup:
                 part=found.get(place),
                 place=place if place in found else None,
                 present=place in found,
-                sha256={path: self._hash(nodes[path]) for path in keys.get(place, []) if path in nodes},
+                sha256=self._hashes(node for node in nodes.values() if place in keys and node.is_below(place)),
             )
             for place, item in needed.items()
         ]
         # What was made or removed meanwhile is not in it.
         return self._sample([nodes[path] for _part, path in sample if path in nodes]), needs
 
-    def _hash(self, node: Node) -> str:
-        return hash_on_host(node) or self._stored_hash(node)
+    def _files(
+        self, parts: list[Part], left_out: Mapping[str, Any], volumes: VolumeSnapshot | None
+    ) -> Iterator[tuple[str, str]]:
+        """Yield all files that were saved as the host has them now: part, path without that of a snapshot."""
+        for part in parts:
+            tops = (part.place(path) for path in part.paths)
+            for path in files_below(tops, (part.root + path for path in left_out[part.part])):
+                if volumes and part.root:
+                    self._see_age(path, volumes)
+                yield part.part, path[len(part.root) :]
+
+    def _hashes(self, nodes: Iterable[Node]) -> dict[str, str]:
+        return {node.true_path: hash_on_host(node) or self._stored_hash(node) for node in nodes}
 
     def _see_link(self, path: str, needed: bool, part: Part, parts: list[Part]) -> None:
         """See that what a link leads to is saved where it matters: restic takes links as they are.
@@ -583,6 +678,15 @@ class Backup:
         saved = [root for each in parts if each.part != DATABASE for root in each.paths]
         if not any(target == root or target.startswith(f"{root}/") for root in saved):
             raise BackupError(f"{path} has become a link to {target}, which is not saved: {AGAIN}")
+
+    def _see_age(self, path: str, volumes: VolumeSnapshot) -> None:
+        """See that a file of a snapshot of the storage was not changed after it."""
+        changed = os.lstat(path).st_mtime
+        if volumes.ended + CLOCKS < changed <= self.now():
+            raise BackupError(
+                f"{path} was changed {changed - volumes.ended:.0f} seconds after the snapshot was made: what"
+                " atlassian_dc_backup_snapshot makes is none"
+            )
 
     def _sample(self, chosen: list[Node]) -> list[SampleFile]:
         """Return the sample with its hashes; some of it is read back from the repository."""
@@ -603,7 +707,7 @@ class Backup:
                 one_read = True
                 if digest != self._stored_hash(node):
                     raise BackupError(f"{node.path} comes back from the repository with another content")
-            sample.append(SampleFile(node.part, node.path, node.size, digest, changed))
+            sample.append(SampleFile(node.part, node.true_path, node.size, digest, changed))
         return sample
 
     def _stored_hash(self, node: Node) -> str:
@@ -727,13 +831,15 @@ def main(arguments: list[str]) -> int:
     """Run the program.
 
     Args:
-        arguments: ``run`` or ``release``, and the name of the instance.
+        arguments: ``run`` or ``release``, or what root does (`_backup_snapshot`), and the name of the instance.
 
     Returns:
         Exit code: not 0 where no backup was made, or the product could not be let go.
 
     """
     action, name = [*arguments, "", ""][:2]
+    if action in _backup_snapshot.ACTIONS and name:
+        return _backup_snapshot.main(action, name, f"{CONFIG}/{name}.snapshot.json")
     credentials = os.environ.get("CREDENTIALS_DIRECTORY", "")
     state, runtime, cache = (
         os.environ.get(variable, "").split(":")[0]
@@ -763,22 +869,35 @@ def main(arguments: list[str]) -> int:
 
 
 def _release(folder: str, name: str) -> int:
-    """Put in order what a run has left that was cut short: its state, and a product that is locked.
+    """Put in order what a run has left that was cut short: a product that is locked, and its state.
 
     Returns:
-        Exit code: not 0 where the product could not be let go.
+        Exit code: not 0 where something could not be.
 
     """
+    code = 0
+    # The product first, and neither for want of the other.
+    for step in (_let_go, _tell_end):
+        try:
+            step(folder, name)
+        except (BackupError, LockError, StateError, OSError) as exc:
+            say(f"{EMERGENCY}{exc}")
+            code = 1
+    return code
+
+
+def _let_go(folder: str, name: str) -> None:
+    if os.path.lexists(os.path.join(folder, LOCK_FILE)):
+        # What systemd hands over is gone by the time it runs what comes after a service.
+        config, secrets = _load(f"{CONFIG}/{name}.json"), _load(f"{CONFIG}/{name}.secrets.json")
+        if release_left(maintenance_of(config, secrets, folder), folder):
+            say(f"{WARNING}the product was still locked and is let go")
+
+
+def _tell_end(folder: str, _name: str) -> None:
     path = os.path.join(folder, NAME)
     state = read_state(path)
     if state is not None and state.result == RUNNING:
         reason = f"the run was cut short ({os.environ.get('SERVICE_RESULT') or 'unknown'})"
         say(f"{EMERGENCY}no backup was made of {state.key}: {reason}")
         write_atomically(path, replace(state, result=FAILED, reason=reason).to_json(), 0o600)
-    if os.path.exists(os.path.join(folder, LOCK_FILE)):
-        # What systemd hands over is gone by the time it runs what comes after a service.
-        config, secrets = _load(f"{CONFIG}/{name}.json"), _load(f"{CONFIG}/{name}.secrets.json")
-        lock = maintenance_of(config, secrets, folder)
-        if lock and lock.release_left():
-            say(f"{WARNING}the product was still locked and is let go")
-    return 0

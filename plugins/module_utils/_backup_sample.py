@@ -28,9 +28,10 @@ class Node:
     Attributes:
         part: the part it is in.
         snapshot: of that part.
-        path: absolute.
+        path: absolute, in the repository.
         size: in bytes.
         time: when it was last changed, in nanoseconds since 1970.
+        root: what its path begins with, in a snapshot of the storage.
 
     """
 
@@ -39,6 +40,16 @@ class Node:
     path: str
     size: int
     time: int | None
+    root: str = ""
+
+    @property
+    def true_path(self) -> str:
+        """Where it lies on the host."""
+        return self.path[len(self.root) :]
+
+    def is_below(self, path: str) -> bool:
+        """Whether it is a file of the host, or lies in a folder of it."""
+        return f"{self.true_path}/".startswith(f"{path}/")
 
 
 def files_below(paths: Iterable[str], left_out: Iterable[str] = ()) -> Iterator[str]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A service of ours that a timer starts: its files, and what systemd has of it."""
+"""A service of ours that a timer starts, and sockets it needs: their files, and what systemd has of them."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ class OwnTimer:
         judge_runs: whether a run that failed is a difference, for which the service is started once more. Otherwise
             somebody else judges how runs end.
         begins: whether the service is started once when its timer is new.
+        more: units that it needs besides; those that are sockets listen.
 
     """
 
@@ -71,11 +72,15 @@ class OwnTimer:
         root: str = "/",
         judge_runs: bool = True,
         begins: bool = True,
+        more: tuple[OwnFile, ...] = (),
     ) -> None:
         self._judge_runs = judge_runs
         self._begins = begins
         self.service, self.timer = f"{name}.service", f"{name}.timer"
-        self.units = (OwnFile(f"{SYSTEMD}/{self.service}", service), OwnFile(f"{SYSTEMD}/{self.timer}", timer))
+        own = (OwnFile(f"{SYSTEMD}/{self.service}", service), OwnFile(f"{SYSTEMD}/{self.timer}", timer))
+        self.units = (*own, *more)
+        names = (os.path.basename(unit.path) for unit in more)
+        self.sockets = tuple(name for name in names if name.endswith(".socket"))
         self.files = files
         self.changes = changes
         self._run_command = run_command
@@ -86,7 +91,7 @@ class OwnTimer:
         return os.path.join(self._root, path.lstrip("/"))
 
     def _shown(self) -> dict[str, dict[str, str]]:
-        return show_units(self._run_command, (self.service, self.timer), PROPERTIES)
+        return show_units(self._run_command, (self.service, self.timer, *self.sockets), PROPERTIES)
 
     def _differs(self, file: OwnFile) -> str:
         """Return how a file differs, empty where it does not."""
@@ -115,10 +120,11 @@ class OwnTimer:
             if difference
         ]
         shown = self._shown()
-        timer = shown.get(self.timer, {})
-        state = f"{timer.get('ActiveState') or 'inactive'}, {timer.get('UnitFileState') or 'disabled'}"
-        if state != "active, enabled":
-            found.append(evidence(self.timer, "active, enabled", state))
+        for name in (*self.sockets, self.timer):
+            unit = shown.get(name, {})
+            state = f"{unit.get('ActiveState') or 'inactive'}, {unit.get('UnitFileState') or 'disabled'}"
+            if state != "active, enabled":
+                found.append(evidence(name, "active, enabled", state))
         if self._stale(shown):
             found.append(evidence("units in systemd", "as in their files", "older"))
         result = self._result(shown)
@@ -154,12 +160,18 @@ class OwnTimer:
                 self._write(file)
         if changed or self._stale(shown):
             self.changes.reload_units()
+        for name in (*self.sockets, self.timer):
+            unit = shown.get(name, {})
+            if unit.get("UnitFileState") != "enabled":
+                self.changes.systemctl("enable", name, "at boot", "disabled", "enabled", ("disable", "--now"))
+            state = unit.get("ActiveState") or "inactive"
+            if (
+                state != "active"
+                or any(name == os.path.basename(file.path) for file in changed)
+                or (name == self.timer and self.units[0] in changed)
+            ):
+                self.changes.systemctl("restart", name, "state", state, "active, as in the file")
         timer = shown.get(self.timer, {})
-        if timer.get("UnitFileState") != "enabled":
-            self.changes.systemctl("enable", self.timer, "at boot", "disabled", "enabled", ("disable", "--now"))
-        state = timer.get("ActiveState") or "inactive"
-        if state != "active" or changed:
-            self.changes.systemctl("restart", self.timer, "state", state, "active, as in the file")
         result = self._result(shown)
         if result != "success":
             # What it ended with is told until it has begun again, which takes a moment.

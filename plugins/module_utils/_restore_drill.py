@@ -195,7 +195,7 @@ class Drill:
         target = os.path.join(self._scratch, part.part)
         os.mkdir(target, 0o700)
         self._repository.restore(part.snapshot, target)
-        roots[part.part] = target
+        roots[part.part] = target + part.root
         none_of(missing_files(part, [target]))
 
     def _database(self, manifest: Manifest, database: DatabaseDump) -> str:

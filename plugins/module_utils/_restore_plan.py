@@ -71,11 +71,13 @@ class Plan:
     left_out: tuple[str, ...]
     refused: tuple[str, ...]
 
-    def lines(self, target: str) -> list[str]:
+    def lines(self, target: str, first_start: Mapping[str, str] | None = None) -> list[str]:
         """Return it for people.
 
         Args:
             target: where the database goes, in words.
+            first_start: the line, and the tree and path of its file, that has the product look for what does not fit
+                at its first start.
 
         """
         manifest = self.manifest
@@ -87,6 +89,12 @@ class Plan:
         if self.database:
             told.append(f"restore the database into {target}")
         told += [f"leave out {words}" for words in self.left_out]
+        if manifest.snapshot is not None and first_start:
+            file = os.path.join(folder_of(manifest, first_start["tree"]) or "", first_start["path"])
+            told.append(
+                f"before the first start, by hand: {first_start['line']} in {file}, and take it out later: database and"
+                f" files are up to {manifest.snapshot.seconds:g} seconds apart"
+            )
         return [*told, *(f"REFUSED: {words}" for words in self.refused)]
 
 

@@ -53,6 +53,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_re
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Result, utc
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_target import TARGETS, Target
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_tree import (
+    link_on_way,
     missing_files,
     within,
     wrong_needs,
@@ -224,6 +225,8 @@ class Restore:
             folder = os.path.join(self._state, "install")
             os.mkdir(folder, 0o700)
             self._repository.restore(part.snapshot, folder)
+            for item in items:
+                _see_way(folder, os.path.dirname(within(folder, item.path)))
             self._staged.update({item.path: folder for item in items})
             none_of(missing_files(part, [folder]))
             return
@@ -231,12 +234,14 @@ class Restore:
             if not item.mounted:
                 os.makedirs(os.path.dirname(item.path), mode=0o755, exist_ok=True)
             os.mkdir(item.staging, 0o700)
-            self._repository.restore(part.snapshot, item.staging, [item.path] if len(part.paths) > 1 else ())
-            self._staged[item.path] = item.staging
+            only = [part.place(item.path)] if len(part.paths) > 1 else ()
+            self._repository.restore(part.snapshot, item.staging, only)
+            _see_way(item.staging, within(item.staging, part.place(item.path)))
+            self._staged[item.path] = item.staging + part.root
         if len(items) == len(part.paths):
             none_of(missing_files(part, [item.staging for item in items]))
         for item in items:
-            self._give(within(item.staging, item.path))
+            self._give(within(self._staged[item.path], item.path))
 
     def _account(self) -> tuple[int, int]:
         """Return numbers of the product's account on this host; those of root where it is missing."""
@@ -393,6 +398,18 @@ def _is_there(name: str, dir_fd: int | None) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _see_way(root: str, place: str) -> None:
+    """See that what was restored lies where it seems to lie: a link in a backup may lead anywhere on this host.
+
+    Raises:
+        DrillError: it does not.
+
+    """
+    link = link_on_way(root, place)
+    if link:
+        raise DrillError(f"{link[len(root) :]} is a link in the backup, which may lead anywhere")
 
 
 def progress(state: str, key: str, backup: str) -> dict[str, int]:

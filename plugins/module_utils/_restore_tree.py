@@ -30,6 +30,16 @@ def within(root: str, path: str) -> str:
     return os.path.join(root, path.lstrip("/"))
 
 
+def link_on_way(root: str, place: str) -> str:
+    """Return the first link on the way from a folder to a place below it, that included; empty where there is none."""
+    here = root
+    for name in os.path.relpath(place, root).split("/"):
+        here = os.path.join(here, name)
+        if os.path.islink(here):
+            return here
+    return ""
+
+
 def sha256_of(path: str) -> tuple[str, int]:
     """Return hash and size of a regular file.
 

@@ -89,6 +89,16 @@ options:
     description: Seconds that a product which is locked may take to end what it does.
     type: int
     default: 300
+  snapshot:
+    description:
+      - How a snapshot of the storage that an instance lies on is made, C(create), and removed, C(remove), each a list
+        of words that begins with the absolute path of a program.
+      - Root runs them as they are, with C(ATLASSIAN_DC_SNAPSHOT) in their environment, the folder in which the homes
+        have to appear, read-only, each at its own absolute path. C(remove) ends well where there is nothing to remove.
+      - Who sets this states that such a snapshot is of one moment.
+      - By name of the instance or product.
+    type: dict
+    version_added: 0.7.0
   textfile_dir:
     description:
       - Folder from which Prometheus' node exporter takes figures. A link in it leads to those of each product.
@@ -174,6 +184,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils import (
     _backup_rows,
     _backup_run,
     _backup_sample,
+    _backup_snapshot,
     _backup_state,
     _rest,
 )
@@ -204,7 +215,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings i
     plural,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._own_program import library
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._own_timer import OwnFile, OwnTimer
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._own_timer import SYSTEMD, OwnFile, OwnTimer
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages import package_manager
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_kept import last_drill, path_on_host
@@ -220,8 +231,10 @@ COMPLETE = "DC-BKP-05"
 CONTROLS = (SCHEDULED, APART, RECENT, TRIED, COMPLETE)
 
 NEED = "atlassian_dc_backup_repository"
+SNAPSHOT = "atlassian_dc_backup_snapshot"
 ACCOUNT = "atlassian-dc-backup"
 UNIT = "atlassian-dc-backup@"
+SNAPSHOT_UNIT = "atlassian-dc-backup-snapshot-"
 PROGRAM = "/usr/local/libexec/atlassian-dc-backup"
 LIBRARY = "/usr/local/lib/atlassian-dc-backup"
 """Where the code lies that makes backups."""
@@ -234,6 +247,7 @@ MODULES = (
     _backup_restic,
     _backup_rows,
     _backup_sample,
+    _backup_snapshot,
     _backup_state,
     _rest,
 )
@@ -278,7 +292,13 @@ class Backups:
         self.keys: dict[str, str] = {}
 
     def run(self) -> None:
-        """Judge every instance, and put right what may be."""
+        """Judge every instance, and put right what may be.
+
+        Raises:
+            ChangeError: a value that was given cannot be used.
+
+        """
+        see_snapshots(self.params["snapshot"])
         if not self.params["instances"]:
             for control in CONTROLS:
                 self.findings.add(control, None, "not_applicable", "no product was found on this host")
@@ -366,11 +386,18 @@ class _Instance:
         self.unit_name = _backup_manifest.key_of(self.name)
         self.data: dict[str, Any] = (self.params["products"] or {}).get(str(instance["product"])) or {}
         self.refused: list[Evidence] = []
+        self.database: dict[str, Any] | None = None
+
+    @property
+    def _snapshot(self) -> dict[str, Any] | None:
+        """How a snapshot of its storage is made and removed; None where none is made."""
+        found: dict[str, Any] | None = self.host.given("snapshot", self.instance)
+        return found
 
     @property
     def _locks(self) -> bool:
         """Whether people are kept from their work while it is backed up: then only its timer begins a backup."""
-        return bool((self.data.get("backup") or {}).get("maintenance"))
+        return self._protocol is not None
 
     def run(self) -> None:
         """Judge it, and put right what may be."""
@@ -433,9 +460,9 @@ class _Instance:
         repository = repository_of(self.params["repository"]["url"], self.host.mounts.network_type)
         apart = self._apart(repository)
         try:
-            database, password = scope.database(self.host.given("databases", self.instance))
-            names = self._packages(repository, database)
-            timer = self._timer(scope, repository, database, password)
+            self.database, password = scope.database(self.host.given("databases", self.instance))
+            names = self._packages(repository, self.database)
+            timer = self._timer(scope, repository, self.database, password)
         except ScopeError as exc:
             proof = [evidence(f"database of {self.name}", "one that can be dumped", exc)]
             self.findings.add(SCHEDULED, self.name, "fail", str(exc), proof, by_hand=True)
@@ -447,14 +474,18 @@ class _Instance:
             shown = [*self.refused, *left] or before
             what = "; ".join(f"{piece['what']}: {piece['actual']}" for piece in shown[:3])
             repaired = not left and not self.refused
-            self.findings.judge(SCHEDULED, self.name, shown, f"backups are not set up: {what}", repaired=repaired)
+            if shown:
+                self.findings.judge(SCHEDULED, self.name, shown, f"backups are not set up: {what}", repaired=repaired)
+            else:
+                self.findings.add(SCHEDULED, self.name, "pass", self._how())
         self._judge_apart(repository, apart)
         self._judge_recent(scope)
         self._judge_complete(scope)
 
     def _drift(self, names: list[str], timer: OwnTimer, repository: Repository) -> list[Evidence]:
         """Return what of the backups is not set up as it should be."""
-        found = [*self.host.missing(names), *self.host.account_drift(), *timer.drift(), *self._overruled(timer)]
+        units = (*timer.drift(), *self._overruled(timer), *self._retired_drift())
+        found = [*self.host.missing(names), *self.host.account_drift(), *units]
         return [*found, *self._folder_drift(repository), *self._figures_drift()]
 
     def _overruled(self, timer: OwnTimer) -> list[Evidence]:
@@ -481,6 +512,7 @@ class _Instance:
             self._link_figures()
             begun = self._read()[0]
             timer.put_right()
+            self._retire()
             if not self._locks and begun is not None and begun.whole is None and begun.result == FAILED:
                 # What has kept the first one from succeeding may be what was put right.
                 self.changes.systemctl("start", timer.service, "last run", "failed", "begun", options=("--no-block",))
@@ -518,6 +550,14 @@ class _Instance:
             OwnFile(f"{path}.json", json.dumps(config, indent=1, sort_keys=True) + "\n", 0o600),
             OwnFile(f"{path}.secrets.json", json.dumps(secrets, sort_keys=True) + "\n", 0o600, secret=True),
         )
+        more: tuple[OwnFile, ...] = ()
+        if self._snapshot:
+            commands = {**config["snapshot"], **{verb: self._snapshot[verb] for verb in VERBS}}
+            text = json.dumps(commands, indent=1, sort_keys=True) + "\n"
+            path, socket, service = self._snapshot_files
+            files = (*files, OwnFile(path, text, 0o600))
+            name = self.unit_name
+            more = OwnFile(service, render_snapshot_service(name)), OwnFile(socket, render_snapshot_socket(name))
         return OwnTimer(
             f"{UNIT}{self.unit_name}",
             render_service(self.unit_name, self.params["time_limit"], repository.path),
@@ -528,6 +568,7 @@ class _Instance:
             self.host.root,
             judge_runs=False,
             begins=not self._locks,
+            more=more,
         )
 
     def _config(self, scope: Scope, database: dict[str, Any] | None) -> dict[str, Any]:
@@ -562,6 +603,7 @@ class _Instance:
             "links": scope.links(),
             "database": database,
             "maintenance": {"url": url, "drain": self.params["drain"], "protocol": protocol} if protocol else None,
+            "snapshot": self._shown(scope) if self._snapshot else None,
             "period": self.params["interval"],
             "time_limit": self.params["time_limit"],
             "keep": {period: int(count) for period, count in (self.params["keep"] or {}).items()},
@@ -571,9 +613,73 @@ class _Instance:
 
     @property
     def _protocol(self) -> dict[str, str] | None:
-        """Where the product is locked while it is backed up; None where it need not be."""
-        found: dict[str, str] | None = (self.data.get("backup") or {}).get("maintenance")
-        return found
+        """Where the product is locked while it is backed up; None where it need not be.
+
+        It need not where its files are of one moment, and that of its dump is known, which only PostgreSQL tells.
+        """
+        told = self.data.get("backup") or {}
+        found: dict[str, str] | None = told.get("maintenance")
+        at_once = (self.database or {}).get("kind") == "postgresql"
+        return None if self._snapshot and at_once and told.get("snapshot") else found
+
+    # ---- a snapshot of its storage -----------------------------------------------------------
+
+    def _shown(self, scope: Scope) -> dict[str, Any]:
+        """Return what a snapshot has to show: the shared home, which has what people add; else the home."""
+        parts = {part["part"]: part for part in scope.parts()}
+        name = _backup_manifest.SHARED_HOME
+        if name not in parts:
+            name = next((each for each in parts if each.startswith(_backup_manifest.HOME)), "")
+        if not name:
+            raise ScopeError(f"{self.name} has no home that {SNAPSHOT} could be of")
+        paths = [str(path) for path in parts[name]["paths"]]
+        return {
+            "root": _backup_snapshot.folder_of(self.unit_name),
+            "socket": _backup_snapshot.socket_of(self.unit_name),
+            "parts": [name],
+            "paths": paths,
+            "exclude": parts[name]["exclude"],
+            "needed": [item["place"] for item in scope.needed()],
+        }
+
+    @property
+    def _snapshot_files(self) -> tuple[str, str, str]:
+        """Files of a snapshot: the commands, the socket, and the service of root."""
+        unit = f"{SYSTEMD}/{SNAPSHOT_UNIT}{self.unit_name}"
+        return f"{CONFIG}/{self.unit_name}.snapshot.json", f"{unit}.socket", f"{unit}@.service"
+
+    def _retired_drift(self) -> list[Evidence]:
+        """Return what is left of a snapshot that is not declared any more."""
+        if self._snapshot:
+            return []
+        left = [path for path in self._snapshot_files if self.host.files.lstat(path) is not None]
+        return [evidence(path, f"absent without {SNAPSHOT}", "present") for path in left]
+
+    def _retire(self) -> None:
+        """Remove what is left of a snapshot that is not declared any more."""
+        left = [str(piece["what"]) for piece in self._retired_drift()]
+        if left and self.host.files.lstat(f"{_backup_snapshot.LEFT}/{self.unit_name}") is not None:
+            # Nothing would know any more how it is removed.
+            clear = f"{PROGRAM} {_backup_snapshot.CLEAR} {self.unit_name}"
+            raise ChangeError(f"a snapshot of {self.name} may still be there: run {clear} first")
+        socket = self._snapshot_files[1]
+        if socket in left:
+            unit = os.path.basename(socket)
+            self.changes.systemctl("disable", unit, "at boot", "enabled", "disabled", ("enable", "--now"), ("--now",))
+        for path in left:
+            self.changes.remove_file(self.host.real(path))
+        if left:
+            self.changes.reload_units()
+
+    def _how(self) -> str:
+        """Return how it is backed up, where people may notice."""
+        of_one_moment = bool((self.data.get("backup") or {}).get("maintenance"))
+        if self._snapshot and not self._locks:
+            words = f"files are taken from a snapshot that is of one moment, as {SNAPSHOT} states"
+            return f"{words}; {self.name} is not locked meanwhile" if of_one_moment else words
+        if self._snapshot:
+            return f"{self.name} is locked while its database is dumped, of which no tool tells the moment"
+        return f"{self.name} is locked while it is backed up" if of_one_moment else ""
 
     def _secrets(self, password: str) -> dict[str, Any]:
         repository = self.params["repository"]
@@ -770,6 +876,13 @@ class _Instance:
             and self.host.files.stat(item["place"]) is not None
         ]
         count = plural(len(drift), "path")
+        other = (self.data.get("backup") or {}).get("consistent_with")
+        if other and not drift:
+            reason = (
+                f"all that this node needs is in the last backup; whether it fits to the database of {other['product']}"
+                " is not known, for they are backed up one by one"
+            )
+            return self.findings.add(COMPLETE, self.name, "not_checked", reason)
         return self.findings.judge(
             COMPLETE, self.name, drift, f"{count} that a restore needs are not in the last backup"
         )
@@ -785,6 +898,33 @@ def _time(seconds: float) -> str:
         if hours >= 2
         else plural(int(seconds // 60), "minute")
     )
+
+
+VERBS = ("create", "remove")
+
+
+def see_snapshots(given: Mapping[str, Any] | None) -> None:
+    """See that commands for snapshots can be run.
+
+    Args:
+        given: by name of the instance or product.
+
+    Raises:
+        ChangeError: they cannot; says which one, and why.
+
+    """
+    for name, commands in (given or {}).items():
+        where = f"{SNAPSHOT}: {name}"
+        if not isinstance(commands, Mapping) or set(commands) != set(VERBS):
+            raise ChangeError(f"{where}: has to have create and remove and nothing else")
+        for verb in VERBS:
+            words = commands[verb]
+            if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+                raise ChangeError(f"{where}: {verb}: has to be a list of words")
+            if not words[0].startswith("/") or words[0].endswith("/"):
+                raise ChangeError(f"{where}: {verb}: {words[0]!r} is no absolute path of a program")
+            if any("\0" in word for word in words):
+                raise ChangeError(f"{where}: {verb}: a word holds a NUL character")
 
 
 def launcher() -> str:
@@ -861,6 +1001,53 @@ SystemCallFilter=@system-service
 """
 
 
+def render_snapshot_socket(name: str) -> str:
+    """Return the unit at which the backup of an instance asks for a snapshot."""
+    return f"""{HEADER}[Unit]
+Description=Where a snapshot of {name} is asked for (atlassian_dc.hardening)
+
+[Socket]
+ListenStream={_backup_snapshot.socket_of(name)}
+SocketUser={ACCOUNT}
+SocketMode=0600
+DirectoryMode=0755
+RemoveOnStop=yes
+Accept=yes
+MaxConnections=8
+
+[Install]
+WantedBy=sockets.target
+"""
+
+
+def render_snapshot_service(name: str) -> str:
+    """Return the unit of root that has a snapshot as long as somebody is connected.
+
+    What it mounts has to be seen by others, so it has no file system of its own.
+    """
+    seconds = _backup_snapshot.SECONDS
+    return f"""{HEADER}[Unit]
+Description=Make and remove a snapshot of {name} (atlassian_dc.hardening)
+CollectMode=inactive-or-failed
+
+[Service]
+ExecStart={PROGRAM} {_backup_snapshot.MAKE} {name}
+# Whatever has ended it: no snapshot is left.
+ExecStopPost={PROGRAM} {_backup_snapshot.CLEAR} {name}
+StandardInput=socket
+StandardOutput=journal
+StandardError=journal
+SyslogIdentifier={ACCOUNT}
+SyslogLevelPrefix=yes
+UMask=0077
+KillMode=mixed
+TimeoutStopSec={seconds + 60}
+LockPersonality=yes
+RestrictRealtime=yes
+SystemCallArchitectures=native
+"""
+
+
 def render_timer(schedule: str) -> str:
     """Return the unit that starts it.
 
@@ -903,6 +1090,7 @@ def main() -> None:
             "forget": {"type": "bool", "default": True},
             "create": {"type": "bool", "default": True},
             "drain": {"type": "int", "default": 300},
+            "snapshot": {"type": "dict"},
             "textfile_dir": {"type": "path"},
             "wait": {"type": "int", "default": 30},
             "copies": {"type": "path", "default": "./atlassian-dc-backups"},

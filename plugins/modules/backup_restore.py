@@ -128,6 +128,12 @@ options:
           - Whether account and database are made, which only the server's own host can.
           - Undefined, that is so where the server is this host.
         type: bool
+  first_start:
+    description:
+      - What the first start after a restore needs, by product, where files were taken from a snapshot of their storage.
+      - Filled in by the action plugin.
+    type: dict
+    default: {}
   logins:
     description:
       - Where products keep the address of their database, by product.
@@ -371,7 +377,8 @@ class Restores:
                 "where the database goes is not known: set atlassian_dc_restore_database, or leave it out with"
                 " atlassian_dc_restore_parts"
             )
-        lines = [*made.lines(where), *(f"REFUSED: {words}" for words in refused[len(made.refused) :])]
+        lines = made.lines(where, params["first_start"].get(manifest.product))
+        lines += [*(f"REFUSED: {words}" for words in refused[len(made.refused) :])]
         if refused or not begin:
             return lines, "; ".join(refused)
         config = {
@@ -430,7 +437,7 @@ class Restores:
                 if any(below(path, root) for root in part.paths):
                     pieces: list[bytes] = []
                     with contextlib.suppress(ResticError, ParseError):
-                        repository.dump(part.snapshot, path, pieces.append)
+                        repository.dump(part.snapshot, part.place(path), pieces.append)
                         yield from read_logins(path, b"".join(pieces), entry)
 
     def results(self) -> dict[str, Result]:
@@ -529,6 +536,7 @@ def main() -> None:
                     "create": {"type": "bool"},
                 },
             },
+            "first_start": {"type": "dict", "default": {}},
             "logins": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,

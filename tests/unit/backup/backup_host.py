@@ -114,6 +114,7 @@ class BackupHost:
             "links": {},
             "database": {"kind": "postgresql", "host": "db", "port": 5432, "name": "jiradb", "user": "jira"},
             "maintenance": None,
+            "snapshot": None,
             "period": 86400,
             "time_limit": 3600,
             "keep": {"daily": 2, "weekly": 0, "monthly": 0},
@@ -154,7 +155,11 @@ class BackupHost:
             self.restic(password),
             self.said.append,
             lambda: self.now,
+            self.slept,
         )
+
+    def slept(self, _seconds: float) -> None:
+        """Be waited for; tests have something happen meanwhile."""
 
     def run(self, after: float = 60.0, password: str = PASSWORD) -> State:
         """Make a backup some seconds after the one before; return what it leaves."""

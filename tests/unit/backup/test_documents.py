@@ -8,9 +8,15 @@ from __future__ import annotations
 import pytest
 from fault_tables import rows_of, untried
 
-HOSTS, MARIADB = "fidelity/test_backup.py", "fidelity/test_backup_mariadb.py"
+HOSTS, MARIADB, SNAPSHOT = (f"fidelity/test_backup{name}.py" for name in ("", "_mariadb", "_snapshot"))
 RUN, MODULE, MAINTENANCE = (f"unit/backup/test_{name}.py" for name in ("run", "module", "maintenance"))
 FAULT = (HOSTS, "test_a_fault_is_told_and_the_next_run_is_a_good_one")
+NO_SNAPSHOT = (
+    "the command for a snapshot fails",
+    "the command for a snapshot makes nothing",
+    "the snapshot can be written to",
+    "the snapshot is the home itself",
+)
 TRIED = {
     "the password of the repository is another one": [FAULT, (HOSTS, "the password of the repository is another one")],
     "the repository cannot be reached": [FAULT, (HOSTS, "the repository cannot be reached")],
@@ -22,6 +28,10 @@ TRIED = {
         (HOSTS, "the database refuses the account"),
         (MARIADB, "test_what_the_account_may_not_read_is_told"),
     ],
+    **{fault: [(SNAPSHOT, "test_no_snapshot_is_no_backup"), (SNAPSHOT, fault)] for fault in NO_SNAPSHOT},
+    "the run is killed while it is there": [(SNAPSHOT, "test_a_kill_leaves_no_snapshot")],
+    "it is taken away meanwhile": [(SNAPSHOT, "test_a_snapshot_that_is_taken_away_is_noticed")],
+    "it cannot be removed": [(SNAPSHOT, "test_a_snapshot_that_stays_is_told_and_removed_first")],
     "run killed in the middle": [
         (HOSTS, "test_a_kill_leaves_no_backup_and_the_next_run_makes_one"),
         (HOSTS, "test_a_kill_at_any_step_leaves_no_lock"),

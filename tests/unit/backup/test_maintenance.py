@@ -106,6 +106,25 @@ def test_somebody_elses_lock_stays(product: Maintained, path: Path) -> None:
     assert product.asked == ["POST lock"]
 
 
+@pytest.mark.parametrize(
+    ("told", "unsure"),
+    [
+        (RestError("timeout", "late"), True),
+        (503, True),
+        ({}, True),
+        (RestError("unreachable", "no"), False),
+        (401, False),
+    ],
+)
+def test_a_lock_that_may_be_there_and_nobody_has_the_number_of_is_told(
+    product: Maintained, path: Path, told: Any, unsure: bool
+) -> None:
+    product.trouble["POST lock"] = told
+    with pytest.raises(LockError) as caught:
+        lock_of(product, path).hold()
+    assert ("whether it is locked now is not known" in str(caught.value)) == unsure
+
+
 def test_without_a_login_nothing_is_asked(product: Maintained, path: Path) -> None:
     with pytest.raises(LockError, match="no login"):
         lock_of(product, path, {}).hold()

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.action.backup import ActionModule, knowledge
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_state import State, Success
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import Changes
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Findings
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Check, Result, utc
 from ansible_collections.atlassian_dc.hardening.plugins.modules import backup
@@ -115,6 +115,7 @@ class Outcome:
             "forget": True,
             "create": True,
             "drain": 300,
+            "snapshot": None,
             "textfile_dir": None,
             "wait": 5,
             "drills": {},
@@ -275,6 +276,99 @@ class TestSettingUp:
         assert "cannot be append-only" in outcome.reason("02")
 
 
+SOCKET = "atlassian-dc-backup-snapshot-jira"
+STORAGE = {"create": ["/usr/local/sbin/storage", "create"], "remove": ["/usr/local/sbin/storage", "remove"]}
+
+
+class TestSnapshots:
+    def test_a_socket_and_a_service_of_root(self, host: Backed) -> None:
+        told: dict[str, Any] = {"snapshot": {"jira": STORAGE}}
+        predicted, real = Outcome(host, check_mode=True, **told), Outcome(host, **told)
+        assert predicted.changes.entries == real.changes.entries
+        assert real.by_control["DC-BKP-01"]["status"] == "fixed", real.reason("01")
+        assert [f"{SOCKET}.socket"] in [argv[2:] for argv in host.ran("systemctl", "enable")]
+        config = json.loads(host.read("/etc/atlassian-dc/backup/jira.snapshot.json"))
+        assert (config["create"], config["remove"]) == (STORAGE["create"], STORAGE["remove"])
+        assert (config["paths"], config["parts"]) == (["/data/jira"], ["home-jira1"])
+        assert config_of(host)["snapshot"]["socket"] in host.read(f"/etc/systemd/system/{SOCKET}.socket")
+        host.left()
+        again = Outcome(host, **told)
+        assert again.changes.entries == []
+        assert "as atlassian_dc_backup_snapshot states" in again.reason("01")
+
+    def test_what_was_declared_and_is_no_more_is_removed(self, host: Backed) -> None:
+        Outcome(host, snapshot={"jira": STORAGE})
+        host.commands.clear()
+        predicted, real = Outcome(host, check_mode=True), Outcome(host)
+        assert predicted.changes.entries == real.changes.entries
+        assert ["systemctl", "disable", "--now", f"{SOCKET}.socket"] in host.commands
+        assert not list(host.root.rglob("*snapshot-jira*"))
+        assert config_of(host)["snapshot"] is None
+        assert Outcome(host).changes.entries == []
+
+    def test_one_that_is_still_there_is_not_forgotten(self, host: Backed) -> None:
+        Outcome(host, snapshot={"jira": STORAGE})
+        host.write("/var/lib/atlassian-dc-backup-snapshots/jira", "")
+        assert "atlassian-dc-backup clear jira first" in Outcome(host).reason("01")
+        assert (host.root / "etc/atlassian-dc/backup/jira.snapshot.json").exists()
+
+    def test_a_socket_that_is_off(self, host: Backed) -> None:
+        Outcome(host, snapshot={"jira": STORAGE})
+        host.left()
+        host.units[f"{SOCKET}.socket"]["ActiveState"] = "inactive"
+        found = Outcome(host, snapshot={"jira": STORAGE})
+        assert found.by_control["DC-BKP-01"]["status"] == "fixed"
+        assert [change["target"] for change in found.changes.entries] == [f"unit {SOCKET}.socket"]
+
+    @pytest.mark.parametrize(
+        ("given", "words"),
+        [
+            ({"jira": {"create": ["/x"]}}, "jira: has to have create and remove and nothing else"),
+            ({"jira": {**STORAGE, "mount": ["/x"]}}, "jira: has to have create and remove and nothing else"),
+            ({"jira": "lvcreate"}, "jira: has to have create and remove and nothing else"),
+            ({"jira": {**STORAGE, "create": "/sbin/lvcreate -s"}}, "jira: create: has to be a list of words"),
+            ({"jira": {**STORAGE, "remove": []}}, "jira: remove: has to be a list of words"),
+            ({"jira": {**STORAGE, "remove": ["/x", 7]}}, "jira: remove: has to be a list of words"),
+            ({"jira": {**STORAGE, "create": ["lvcreate"]}}, "create: 'lvcreate' is no absolute path of a program"),
+            ({"jira": {**STORAGE, "create": ["/x", "a\0"]}}, "create: a word holds a NUL"),
+        ],
+    )
+    def test_commands_that_cannot_be_run(self, host: Backed, given: dict[str, Any], words: str) -> None:
+        with pytest.raises(ChangeError, match=f"atlassian_dc_backup_snapshot: .*{words}"):
+            Outcome(host, snapshot=given)
+        assert host.commands == []
+
+    def git(self, host: Backed, url: str = URL) -> dict[str, Any]:
+        host.write("/data/git/bitbucket.properties", f"jdbc.url={url}\njdbc.user=x\njdbc.password=x\n")
+        return {**JIRA, "name": "bitbucket", "product": "bitbucket", "shared_home_dir": "/data/git"}
+
+    def test_bitbucket_is_not_locked_then(self, host: Backed) -> None:
+        """And needs no login; of its homes the shared one is what has to be of one moment."""
+        outcome = Outcome(host, instances=[self.git(host)], snapshot={"bitbucket": STORAGE})
+        assert outcome.by_control["DC-BKP-01"]["status"] == "fixed", outcome.reason("01")
+        config = json.loads(host.read("/etc/atlassian-dc/backup/bitbucket.json"))
+        assert (config["maintenance"], config["snapshot"]["parts"]) == (None, ["shared_home"])
+        assert config["snapshot"]["paths"] == ["/data/git"]
+        assert ["systemctl", "start", "--no-block", "atlassian-dc-backup@bitbucket.service"] in host.commands
+        again = Outcome(host, instances=[self.git(host)], snapshot={"bitbucket": STORAGE})
+        assert "bitbucket is not locked meanwhile" in again.reason("01")
+
+    def test_it_is_where_the_moment_of_its_dump_is_not_known(self, host: Backed) -> None:
+        given: dict[str, Any] = {"instances": [self.git(host)], "snapshot": {"bitbucket": STORAGE}}
+        given["databases"] = {"bitbucket": {"command": ["/usr/local/bin/dump"]}}
+        assert "atlassian_dc_credentials" in Outcome(host, **given).reason("01")
+        given["credentials"] = {"bitbucket": {"token": "t"}}
+        Outcome(host, **given)
+        config = json.loads(host.read("/etc/atlassian-dc/backup/bitbucket.json"))
+        assert config["maintenance"] is not None
+        assert "is locked while its database is dumped" in Outcome(host, **given).reason("01")
+
+    def test_without_one_it_says_that_it_is_locked(self, host: Backed) -> None:
+        given: dict[str, Any] = {"instances": [self.git(host)], "credentials": {"bitbucket": {"token": "t"}}}
+        Outcome(host, **given)
+        assert Outcome(host, **given).reason("01") == "bitbucket is locked while it is backed up"
+
+
 class TestDatabases:
     def test_mariadb(self, host: Backed) -> None:
         host.configure("jdbc:mariadb://localhost/jiradb")
@@ -368,6 +462,20 @@ class TestJudging:
     def test_a_service_of_which_nothing_is_needed(self, host: Backed) -> None:
         part = {"name": "synchrony", "product": "confluence_synchrony", "part_of": "confluence"}
         assert Outcome(host, instances=[part]).statuses == " ".join(["not_applicable"] * 4)
+
+    def test_a_node_of_mesh_is_not_said_to_fit_to_its_bitbucket(self, host: Backed) -> None:
+        node = {**JIRA, "name": "mesh", "product": "bitbucket_mesh", "part_of": "bitbucket"}
+        for name in ("mesh.properties", "config/x"):
+            host.write(f"/data/jira/{name}", "x")
+        Outcome(host, instances=[node])
+        scope = backup.Scope(node, knowledge()["bitbucket_mesh"], "jira1", backup.Host(str(host.root)))
+        needed = tuple({**item, "present": True} for item in scope.needed())
+        whole = Success("20261129T100000Z", "instance", "jira1", time.time(), 5.0, 1, 1, needed)
+        state = State("jira1-mesh", time.time(), "success", whole=whole)
+        host.write("/var/lib/atlassian-dc-backup/mesh/last.json", state.to_json())
+        outcome = Outcome(host, instances=[node])
+        assert outcome.by_control["DC-BKP-05"]["status"] == "not_checked"
+        assert "whether it fits to the database of bitbucket is not known" in outcome.reason("05")
 
     def test_a_product_that_has_to_be_locked_needs_a_login(self, host: Backed) -> None:
         git = {**JIRA, "name": "bitbucket", "product": "bitbucket", "shared_home_dir": "/data/jira/shared"}

@@ -240,8 +240,8 @@ class TestFailure:
             ("snapshots", [1, "ciphertext verification failed"], "damaged"),
             ("ls", [1, "tree 1234 not found in repository"], "data is missing"),
             ("dump", [1, "blob not found"], "data is missing"),
-            ("backup database.dump", [1, "dial tcp: connection refused"], "it cannot be reached"),
-            ("backup database.dump", [1, "x509: certificate signed by unknown authority"], "the certificate of"),
+            ("cat", [1, "dial tcp: connection refused"], "it cannot be reached"),
+            ("cat", [1, "x509: certificate signed by unknown authority"], "the certificate of the server"),
         ],
     )
     def test_a_repository_that_fails(self, host: BackupHost, command: str, told: list[object], words: str) -> None:
@@ -251,12 +251,6 @@ class TestFailure:
         host.trouble()
         host.config["keep"] = {"daily": 1}
         self.recovered(host)
-
-    def test_a_first_backup_to_a_repository_that_cannot_be_opened(self, host: BackupHost) -> None:
-        (host.repository / "snapshots").mkdir(parents=True)
-        host.trouble(cat=[1, "dial tcp: connection refused"])
-        self.failed(host, "it cannot be reached")
-        assert [command[0] for command in host.commands()] == ["cat"]
 
     def test_another_password(self, host: BackupHost) -> None:
         host.run()
@@ -417,6 +411,20 @@ class TestCluster:
         (_first, second) = nodes.stored("jira-c1")
         assert nodes.manifest(second).nodes == ("n1", "n2")
 
+    def test_who_made_the_last_one_leaves_the_next_to_whom_has_made_it(self, nodes: BackupHost) -> None:
+        nodes.run()
+        self.be(nodes, "n2")
+        nodes.run(after=86400)
+        self.be(nodes, "n1")
+        assert nodes.run().node is not None
+        assert len(nodes.stored("jira-c1")) == 2
+
+    def test_who_has_made_it_makes_another_one_when_it_is_asked(self, nodes: BackupHost) -> None:
+        nodes.config["forget"] = False
+        nodes.run()
+        nodes.run()
+        assert len(nodes.stored("jira-c1")) == 2
+
     def test_who_is_at_it_is_left_to_finish(self, nodes: BackupHost) -> None:
         self.claim(nodes, "n1")
         self.be(nodes, "n2")
@@ -440,12 +448,26 @@ class TestCluster:
         assert state.whole is not None
         assert state.whole.host == "n2"
 
+    def test_who_was_a_moment_earlier_and_slower_makes_it_alone(self, nodes: BackupHost) -> None:
+        """Its claim comes after this node has looked; both must come to the same end."""
+        nodes.restic().create()
+
+        def slept(_seconds: float) -> None:
+            earlier = _backup_run.backup_name(nodes.now - 1)
+            tags = ("atlassian-dc", "instance=jira-c1", f"backup={earlier}", "part=claim", "node=n2")
+            nodes.restic().save_stream("jira-c1", tags, "claim", lambda take: take(b"1"))
+
+        nodes.slept = slept  # type: ignore[method-assign]
+        state = nodes.run()
+        assert state.whole is None
+        assert state.node is not None
+
     def claim(self, nodes: BackupHost, name: str) -> None:
         """Have a node begin a backup and be gone before it is done."""
         self.be(nodes, name)
         nodes.restic().create()
         backup = nodes.backup()
-        assert backup._is_mine(backup.before)
+        assert backup._is_mine()
 
 
 class TestProgram:
@@ -523,6 +545,40 @@ class TestProgram:
         monkeypatch.setattr(_backup_run, "maintenance_of", lambda *_given: lock)
         assert main(["release", "jira"]) == 0
         assert not product.locked
+
+    @pytest.fixture
+    def locked(self, installed: BackupHost, monkeypatch: pytest.MonkeyPatch) -> Maintained:
+        """Return a product that a run has left locked."""
+        product = Maintained()
+        path = str(installed.state / _backup_run.LOCK_FILE)
+        lock = Maintenance("git", "http://git", PROTOCOL, {"token": "t0ken"}, path, 60, product, sleep=installed.slept)
+        lock.hold()
+        monkeypatch.setattr(_backup_run, "CONFIG", str(installed.folder))
+        for name in ("jira.json", "jira.secrets.json"):
+            installed.write(name, "{}")
+        monkeypatch.setattr(_backup_run, "maintenance_of", lambda *_given: lock)
+        return product
+
+    def test_lets_go_whatever_is_wrong_with_the_state(self, installed: BackupHost, locked: Maintained) -> None:
+        installed.write("state/jira/last.json", "{")
+        assert main(["release", "jira"]) == 1
+        assert not locked.locked
+
+    def test_lets_go_before_anything_is_written(self, installed: BackupHost, locked: Maintained) -> None:
+        """As where the disk is full."""
+        (installed.state / "last.json.new").mkdir()
+        assert installed.backup().run() == 1
+        assert not locked.locked
+
+    def test_a_state_is_put_in_order_though_the_product_stays_locked(
+        self, installed: BackupHost, locked: Maintained
+    ) -> None:
+        installed.run()
+        installed.write("state/jira/last.json", replace(installed.last(), result="running").to_json())
+        installed.write(f"state/jira/{_backup_run.LOCK_FILE}", "{")
+        assert main(["release", "jira"]) == 1
+        assert installed.last().result == "failure"
+        assert installed.state.joinpath(_backup_run.LOCK_FILE).exists()
 
     def test_has_nothing_to_let_go_where_nothing_is_locked(self, installed: BackupHost) -> None:
         assert main(["release", "jira"]) == 0

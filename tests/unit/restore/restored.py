@@ -63,11 +63,11 @@ class Holding(Repository):
 
     def restore(self, snapshot: str, target: str, paths: Iterable[str] = ()) -> None:
         """Write the files of a part."""
-        part = next(part.part for part in self.held.parts if part.snapshot == snapshot)
-        wanted = tuple(paths) or ("/",)
+        held = next(part for part in self.held.parts if part.snapshot == snapshot)
+        part, wanted = held.part, tuple(paths) or ("/",)
         for path, text in self.files_of[part].items():
-            if any(path.startswith(prefix) for prefix in wanted):
-                real = Path(target) / path.lstrip("/")
+            if any(held.place(path).startswith(prefix) for prefix in wanted):
+                real = Path(target) / held.place(path).lstrip("/")
                 real.parent.mkdir(parents=True, exist_ok=True)
                 real.write_text(text)
         self._fail(part)

@@ -14,6 +14,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_man
     Lock,
     Manifest,
     ManifestError,
+    Snapshot,
     is_backup,
     key_of,
     parse_manifest,
@@ -56,7 +57,11 @@ PLACES = [place for place in members(json.loads(manifest().to_json())) if "/" no
 
 def test_comes_back_as_it_was_written() -> None:
     locked = dataclasses.replace(manifest(), lock=Lock("2026-11-29T10:15:01Z", None, "2026-11-29T10:15:09Z"))
+    home = dataclasses.replace(locked.parts[1], root="/run/atlassian-dc-backup-snapshots/jira")
+    moment = Snapshot("2026-11-29T10:15:01Z", "2026-11-29T10:15:01Z", "2026-11-29T10:15:03Z", 2.25)
+    shot = dataclasses.replace(locked, parts=(locked.parts[0], home, locked.parts[2]), snapshot=moment)
 
+    assert parse_manifest(shot.to_json()) == shot
     assert parse_manifest(locked.to_json()) == locked
     assert parse_manifest(locked.to_json().encode()) == locked
 
@@ -91,6 +96,12 @@ def test_says_how_much_there_is_and_finds_parts() -> None:
         ("parts.1.snapshot", "latest", "parts[1].snapshot: 'latest' is no whole number of a snapshot"),
         ("parts.0.paths", ["/etc/shadow"], "parts: database is no dump /database.dump"),
         ("parts.0.bytes", 0, "parts: database is no dump"),
+        ("parts.0.root", "/run/x", "parts: database is no dump"),
+        ("parts.1.root", "/", "parts[1].root: is /"),
+        ("parts.1.root", "/run/../etc", "parts[1].root: a text, not an absolute path"),
+        ("parts.1.root", None, "parts[1].root: null, not an absolute path"),
+        ("snapshot", [], "snapshot: a list, not an object"),
+        ("snapshot", {"database": None, "begun": "now"}, "snapshot.begun: 'now' is no time in UTC"),
         ("parts.0.sha256", None, "parts: database is no dump"),
         ("database", None, "database: is told of, or part database is listed, but not both"),
         ("database.kind", ["mysql"], "database.kind: a list, not one of postgresql, mysql, mariadb, command"),

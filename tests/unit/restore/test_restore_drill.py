@@ -86,6 +86,15 @@ def test_a_good_backup_passes(tmp_path: Path) -> None:
     assert FakeServer.steps == ["start", "load", "rows", "stop"]
 
 
+def test_files_of_a_snapshot_are_found_where_it_showed_them(tmp_path: Path) -> None:
+    known = fitting()
+    parts = [
+        dataclasses.replace(part, root="/run/snapshots/jira") if part.part == "home-jira1" else part
+        for part in known.parts
+    ]
+    assert drill(tmp_path, Holding(dataclasses.replace(known, parts=tuple(parts)), FILES, DUMP))[0]
+
+
 @pytest.mark.parametrize(
     ("failing", "name"),
     [

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _restore_plan
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import Manifest
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import Manifest, Snapshot
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_plan import (
     ABSENT,
     DONE,
@@ -196,3 +196,15 @@ def test_a_shared_home_in_the_home_is_told_by_what_is_needed_of_it() -> None:
     assert folder_of(of, "shared_home") == "/var/crowd/shared"
     assert folder_of(of, "home") == manifest().instance.home_dir
     assert folder_of(manifest(), "shared_home") is None
+
+
+def test_what_the_first_start_needs_is_said_where_files_are_of_a_snapshot(tmp_path: Path) -> None:
+    first = {"tree": "home", "path": "x.properties", "line": "look=true"}
+    known = backed_up(tmp_path)
+    assert not any("look=true" in line for line in made(tmp_path, of=known).lines("x", first))
+    moment = Snapshot("2026-11-29T10:15:01Z", "2026-11-29T10:15:01Z", "2026-11-29T10:15:03Z", 2.5)
+    shot = made(tmp_path, of=dataclasses.replace(known, snapshot=moment))
+    assert not any("look=true" in line for line in shot.lines("x"))
+    (line,) = [line for line in shot.lines("x", first) if "look=true" in line]
+    assert f"look=true in {known.instance.home_dir}/x.properties" in line
+    assert "up to 2.5 seconds apart" in line

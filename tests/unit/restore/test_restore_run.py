@@ -43,6 +43,7 @@ class Host:
         self.home.parent.mkdir(parents=True)
         self.state = root / "state"
         self.state.mkdir()
+        self.shown = ""
         self.files = {
             "home-jira1": {f"{self.home}/data/a.txt": "hello", f"{self.home}/dbconfig.xml": "x" * 95},
             "install-jira1": {str(self.server): "0123456789"},
@@ -54,6 +55,7 @@ class Host:
         paths = {"database": ("/database.dump",), "home-jira1": (str(self.home),), "install-jira1": (str(self.server),)}
         parts = [dataclasses.replace(part, paths=paths[part.part]) for part in known.parts]
         parts[0] = dataclasses.replace(parts[0], bytes=len(DUMP), sha256=sha256(DUMP))
+        parts[1] = dataclasses.replace(parts[1], root=self.shown)
         sample = (dataclasses.replace(known.sample[0], path=f"{self.home}/data/a.txt"),)
         needed = (dataclasses.replace(known.needed[0], place=f"{self.home}/dbconfig.xml"),)
         return dataclasses.replace(known, parts=tuple(parts), sample=sample, needed=needed)
@@ -118,6 +120,45 @@ def test_everything_is_put_in_place(host: Host) -> None:
     assert Path(f"{host.server}{OLD}").read_text() == "as installed"
     assert FakeServer.steps == ["look", "load", "rows", "commit", "discard"]
     assert progress(str(host.state), "jira1-jira", BACKUP) == {}
+
+
+@pytest.mark.parametrize("mounted", [False, True])
+def test_files_of_a_snapshot_come_back_to_where_they_were(host: Host, mounted: bool) -> None:
+    host.shown = "/run/snapshots/jira"
+    more: dict[str, Any] = {}
+    if mounted:
+        host.home.mkdir()
+        more["items"] = [{"part": "home-jira1", "path": str(host.home), "state": EMPTY, "mounted": True}]
+    assert host.restore(**more)[0]
+    assert (host.home / "data/a.txt").read_text() == "hello"
+    assert sorted(os.listdir(host.home)) == ["data", "dbconfig.xml"]
+    assert not (host.home / "run").exists()
+
+
+@pytest.mark.parametrize("what", ["home", "above the home", "above a file"])
+def test_a_link_in_a_backup_leads_nowhere(host: Host, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Who writes to the repository is not to have folders of this host given to the product, or moved."""
+    precious = host.root / "precious"
+    for path in (precious / "x", precious / "jira/x", precious / "conf/server.xml"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    link = {"home": host.home, "above the home": host.home.parent, "above a file": host.install}[what]
+    original = Holding.restore
+
+    def restore(self: Holding, snapshot: str, target: str, paths: Any = ()) -> None:
+        if snapshot == ("c" if what == "above a file" else "b") * 64:
+            place = Path(target) / str(link).lstrip("/")
+            place.parent.mkdir(parents=True)
+            place.symlink_to(precious)
+        else:
+            original(self, snapshot, target, paths)
+
+    monkeypatch.setattr(Holding, "restore", restore)
+    (name, detail), *_more = host.problems()
+    assert name in ("home-jira1", "install-jira1")
+    assert detail == f"{link} is a link in the backup, which may lead anywhere"
+    assert (precious / "x").read_text() == "mine"
+    assert (precious / "conf/server.xml").exists()
 
 
 def test_what_was_there_is_moved_aside(host: Host) -> None:
