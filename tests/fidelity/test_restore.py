@@ -293,7 +293,7 @@ def test_no_drill_leaves_a_lock_in_the_repository(story: Story) -> None:
 
 def test_a_drill_without_room_is_told(story: Story) -> None:
     """Where there is none from the beginning, and where somebody else takes it."""
-    assert "/srv/small/atlassian-dc-drill/scratch has 0 MiB free" in said_by(story.small_drill)
+    assert "/srv/small/atlassian-dc-drill/scratch has 1 MiB free, and " in said_by(story.small_drill)
     assert story.small_drill.code != 0
     assert "disk is full" in said_by(story.full_drill)
     assert story.full_drill.code != 0
@@ -340,7 +340,7 @@ def test_a_damaged_backup_is_not_restored(story: Story) -> None:
 
 def test_a_restore_without_room_is_told_and_puts_nothing_in_place(story: Story) -> None:
     """Where there is none from the beginning, and where somebody else takes it."""
-    assert f"{SMALL} has 0 MiB free" in said_by(story.small)
+    assert f"{SMALL} has 1 MiB free, and " in said_by(story.small)
     assert story.small.code != 0
     assert "disk is full" in said_by(story.full)
     assert story.full.code != 0
