@@ -303,7 +303,7 @@ def test_a_drill_without_room_is_told(story: Story) -> None:
 def test_a_repository_that_never_answers_is_given_up(story: Story) -> None:
     for outcome in (story.silent_drill, story.silent):
         assert outcome.code != 0
-        assert "it did not end within 5 seconds" in said_by(outcome)
+        assert "restic did not end within 5 seconds" in said_by(outcome)
     assert story.left_silent == ""
 
 
