@@ -228,7 +228,9 @@ class Restic:
         if code < 0:
             told = f"ended by signal {-code}"
         if self._overdue:
-            told = f"it did not end within {words_of_seconds(self._limit)}"
+            told = (
+                f"restic did not end within {words_of_seconds(self._limit)}: the repository is slow, or never answers"
+            )
         locked = code == LOCKED or "already locked" in text
         return LockedError(f"{what}: {told}") if locked else ResticError(f"{what}: {told}")
 

@@ -57,6 +57,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_tr
 
 RESERVE = 0.1
 """How much more free space than the size of a backup is asked for: a database takes more than its dump."""
+BLOCK = 4096
+"""What the smallest file takes of a disk."""
 
 
 class DrillError(Exception):
@@ -167,7 +169,7 @@ class Drill:
         manifest = read[0]
         os.mkdir(self._scratch, 0o700)
         with checks.of("space") as told:
-            told(enough_space({self._scratch: manifest.total_bytes}))
+            told(enough_space({self._scratch: sum(map(size_of, manifest.parts))}))
         if checks.done[-1].outcome == FAILED:
             return manifest
         roots: dict[str, str] = {}
@@ -250,6 +252,11 @@ def none_of(problems: list[str]) -> None:
         raise DrillError(listed(problems))
 
 
+def size_of(part: Part) -> int:
+    """Return how much of a disk a part takes at most."""
+    return part.bytes + part.files * BLOCK
+
+
 def enough_space(wanted: Mapping[str, int]) -> str:
     """See that what is restored has room; return how much is free.
 
@@ -270,7 +277,7 @@ def enough_space(wanted: Mapping[str, int]) -> str:
         space = os.statvfs(folder)
         free, needed = space.f_bavail * space.f_frsize, int(size * (1 + RESERVE))
         if free < needed:
-            raise DrillError(f"{folder} has {free >> 20} MiB free, and {needed >> 20} MiB are needed")
+            raise DrillError(f"{folder} has {free >> 20} MiB free, and {-(-needed >> 20)} MiB are needed")
         told.append(f"{free >> 20} MiB free in {folder}")
     return ", ".join(told)
 

@@ -38,6 +38,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_dr
     none_of,
     run_alone,
     say,
+    size_of,
     write_new,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_plan import (
@@ -193,7 +194,7 @@ class Restore:
         wanted: dict[str, int] = {}
 
         def add(folder: str, part: Part) -> None:
-            wanted[folder] = wanted.get(folder, 0) + part.bytes
+            wanted[folder] = wanted.get(folder, 0) + size_of(part)
 
         for part in manifest.parts:
             paths = [item.path for item in self._items if item.part == part.part]

@@ -392,12 +392,13 @@ class Group:
     def _no_such_host(self, name: str, known: dict[str, Host]) -> HostsError:
         return HostsError(f"Group '{self.name}' has no host '{name}'. It has: {', '.join(known) or 'none'}.")
 
-    def restart(self, name: str, crash: bool = False) -> None:
+    def restart(self, name: str, crash: bool = False, ready: bool = True) -> None:
         """Shut a host down and start it again, as `reboot` does; returns when it is up. Addresses and keys stay.
 
         Args:
             name: of the host.
             crash: stop it as a loss of power does.
+            ready: wait until its software answers, too.
 
         """
         known = self.hosts()
@@ -407,19 +408,19 @@ class Group:
         started = time.monotonic()
         self.podman.run("restart", f"--time={0 if crash else STOP_SECONDS}", self.container(name))
         self._add_address6(known[name])
-        self._wait(known[name], started)
+        self._wait(known[name], started, ready)
 
     # Waiting
 
-    def _wait(self, host: Host, started: float) -> None:
+    def _wait(self, host: Host, started: float, ready: bool = True) -> None:
         self._wait_for_systemd(host)
         systemd = time.monotonic() - started
         self._wait_for_ssh(host)
         ssh = time.monotonic() - started
         say(f"    {host.name}: systemd running after {systemd:.1f} s, SSH at {host.address} after {ssh:.1f} s")
-        for ready in self.images.ready_checks(host.image):
-            self._wait_for_page(host, ready["port"], ready["path"], ready["text"])
-            say(f"    {host.name}: port {ready['port']} answers after {time.monotonic() - started:.1f} s")
+        for page in self.images.ready_checks(host.image) if ready else ():
+            self._wait_for_page(host, page["port"], page["path"], page["text"])
+            say(f"    {host.name}: port {page['port']} answers after {time.monotonic() - started:.1f} s")
 
     def _wait_for_systemd(self, host: Host) -> None:
         container = self.container(host.name)

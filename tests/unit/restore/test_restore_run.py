@@ -209,7 +209,7 @@ def test_too_little_space_is_told_before_anything_is_restored(host: Host, monkey
 
     monkeypatch.setattr(os, "statvfs", no_room)
     ((name, words),) = host.problems()
-    assert (name, words.endswith("has 0 MiB free, and 0 MiB are needed")) == ("space", True)
+    assert (name, words.endswith("has 0 MiB free, and 1 MiB are needed")) == ("space", True)
     assert len(told) == 1
     assert FakeServer.steps == ["look", "discard"]
 
