@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import threading
@@ -30,6 +31,8 @@ MAX_FAILED = 1000
 INCOMPLETE = 3
 """Code with which restic ends where it has made a snapshot without all files."""
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
+GRACE_SECONDS = 10
+"""How long it may take to put things in order once its time is over."""
 
 _MEANINGS = (
     (r"wrong password|no key found", "the password of the repository is wrong"),
@@ -292,6 +295,10 @@ class Restic:
             try:
                 code = process.wait(timeout=seconds)
             except subprocess.TimeoutExpired:
+                # So that it removes what it keeps in its cache meanwhile.
+                process.send_signal(signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=GRACE_SECONDS)
                 raise ResticError(f"the repository was not checked within {seconds:.0f} seconds") from None
             finally:
                 if process.poll() is None:
