@@ -311,6 +311,8 @@ class MySQL(Dump):
         "--default-character-set=utf8mb4",
         # Those of MySQL need a right on the whole server to tell of them, and products have none.
         "--no-tablespaces",
+        # A row may be as long as the server takes it.
+        "--max-allowed-packet=1G",
     )
 
     def __init__(self, config: Mapping[str, Any], password: str, scratch: str) -> None:

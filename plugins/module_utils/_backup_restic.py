@@ -42,7 +42,11 @@ _MEANINGS = (
     (r"wrong password|no key found", "the password of the repository is wrong"),
     (r"already locked", "somebody else has locked the repository"),
     (r"No space left on device|disk quota exceeded|insufficient storage|507 ", "the disk is full"),
-    (r"ciphertext verification failed|does not match id|invalid data returned|is damaged|unexpected EOF", "damaged"),
+    (
+        r"ciphertext verification failed|does not match id|id does not match|invalid data returned|is damaged"
+        r"|unexpected EOF",
+        "damaged",
+    ),
     (r"blob not found|not found in repository|pack .* not found|id not found|tree .* not found", "data is missing"),
     (r"x509|certificate", "the certificate of the server is not accepted"),
     (
@@ -53,7 +57,9 @@ _MEANINGS = (
     (r"unable to create lock", "nothing can be written to the repository"),
     (r"401 |403 |permission denied|Access Denied|not authorized|authentication", "access is denied"),
 )
-_USELESS = re.compile(r"Is there a repository|(rest|s3|rclone|sftp):|(runtime|main|github\.com)[./]|\s+/.*\.(go|s):\d+")
+_USELESS = re.compile(
+    r"Is there a repository|(rest|s3|rclone|sftp):|(runtime|main|github\.com)[./]|\s+/.*\.(go|s):\d+|\[\d+:\d+\]"
+)
 _ABSENT = re.compile(
     r"repository does not exist|unable to open config file:.*(no such file|does not exist|not found|404)", re.IGNORECASE
 )
@@ -354,6 +360,10 @@ class Restic:
             try:
                 code = process.wait(timeout=seconds)
             except subprocess.TimeoutExpired:
+                # So that it removes what it keeps in its cache meanwhile.
+                process.send_signal(signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=GRACE_SECONDS)
                 raise ResticError(f"the repository was not checked within {seconds:.0f} seconds") from None
             finally:
                 if process.poll() is None:

@@ -274,14 +274,14 @@ class Backup:
         return os.path.join(self.folder, NAME)
 
     def _read(self) -> State:
-        fresh = State(self.config["key"], self.begun, RUNNING)
+        fresh = State(self.config["key"], self.begun, RUNNING, repository=self.config["repository"])
         try:
             last = read_state(self._path) or fresh
         except StateError as exc:
             self._warn(f"{self._path} {exc}; it is written anew")
             last = fresh
         # A backup of another repository or instance says nothing of this one.
-        return last if last.key == self.config["key"] else fresh
+        return last if (last.key, last.repository) == (fresh.key, fresh.repository) else fresh
 
     def _write(self, state: State) -> None:
         try:

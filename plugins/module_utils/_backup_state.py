@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +68,7 @@ class State:
         checked: when the repository was last checked, in seconds since 1970.
         checks: how many checks it has passed: which share of its data is read next.
         damage: what the last check has found; "" where nothing was wrong.
+        repository: which one all of this is of, as `place_of` tells it.
 
     """
 
@@ -80,10 +83,16 @@ class State:
     checked: float = 0.0
     checks: int = 0
     damage: str = ""
+    repository: str = ""
 
     def to_json(self) -> str:
         """Return the text of the file."""
         return json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, indent=1, sort_keys=True) + "\n"
+
+
+def place_of(url: str) -> str:
+    """Return what tells a repository from others: of its address, without who logs in there."""
+    return hashlib.sha256(re.sub(r"//[^/@]*@", "//", url).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def parse_state(text: str) -> State:
@@ -109,6 +118,7 @@ def parse_state(text: str) -> State:
             checked=float(told["checked"]),
             checks=int(told["checks"]),
             damage=str(told["damage"]),
+            repository=str(told["repository"]),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         raise StateError("is not what a backup leaves") from None

@@ -58,6 +58,10 @@ WHERE table_schema = DATABASE() AND table_type IN ('BASE TABLE', 'SYSTEM VERSION
 """The tables of a database, whatever is in their names."""
 
 
+LONG_ROWS = "--max-allowed-packet=1G"
+"""For MariaDB and its client: otherwise they take no statement that is longer than 16 MB."""
+
+
 class LoadError(Exception):
     """A dump that cannot be loaded, or a server that cannot be used; says why."""
 
@@ -323,6 +327,7 @@ class ScratchMariaDB(Scratch):
                     # What a dump may read and write beside that: nothing.
                     f"--secure-file-priv={nothing}",
                     "--local-infile=0",
+                    LONG_ROWS,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -350,7 +355,7 @@ class ScratchMariaDB(Scratch):
     def load(self, feed: Feed) -> tuple[str, int]:
         """Load a dump; return its hash and length."""
         # Without its sandbox the client runs programs that a dump names.
-        return feed_to([*self._client(OWNER), "--sandbox", NAME], {}, feed)
+        return feed_to([*self._client(OWNER), "--sandbox", LONG_ROWS, NAME], {}, feed)
 
     def rows(self) -> dict[str, int]:
         """Return the rows of all tables."""

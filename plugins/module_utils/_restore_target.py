@@ -27,6 +27,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_dat
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_database import (
     LIST_MARIADB,
+    LONG_ROWS,
     Feed,
     LoadError,
     count_mariadb,
@@ -326,7 +327,7 @@ class MariaDB(Target):
             )
         with self._as_account() as client:
             # Without its sandbox the client runs programs that a dump names.
-            return feed_to([*client, "--sandbox", self.name], {}, feed)
+            return feed_to([*client, "--sandbox", LONG_ROWS, self.name], {}, feed)
 
     def rows(self) -> dict[str, int]:
         """Return the rows of all tables that were loaded."""

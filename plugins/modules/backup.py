@@ -203,6 +203,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_sta
     RUNNING,
     State,
     StateError,
+    place_of,
     read_state,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes, mode_text
@@ -584,6 +585,7 @@ class _Instance:
         return {
             "collection": self.params["collection"],
             "key": scope.key,
+            "repository": self._place,
             "host": self.params["host"],
             "product": instance["product"],
             "version": instance.get("version"),
@@ -610,6 +612,11 @@ class _Instance:
             "forget": self.params["forget"],
             "create": self.params["create"],
         }
+
+    @property
+    def _place(self) -> str:
+        """What tells the repository from others."""
+        return place_of(str(self.params["repository"]["url"]))
 
     @property
     def _protocol(self) -> dict[str, str] | None:
@@ -823,9 +830,12 @@ class _Instance:
         """Return what the last backup has left, and what is wrong with that."""
         path = f"{FOLDER}/{self.unit_name}/{_backup_state.NAME}"
         try:
-            return read_state(self.host.real(path)), ""
+            state = read_state(self.host.real(path))
         except StateError as exc:
             return None, f"{path} {exc}"
+        if state is not None and state.repository != self._place:
+            return None, "no backup was made in this repository yet"
+        return state, ""
 
     def _judge_recent(self, scope: Scope) -> None:
         state, problem = self._read()

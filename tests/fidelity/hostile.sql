@@ -1,6 +1,10 @@
 -- What could make rows be counted wrongly: contents, names and bodies that look like the statements of a dump.
 USE jiradb;
 SET @@SQL_MODE = '';
+-- As Atlassian wants it; a statement with this row is longer than the default takes.
+SET GLOBAL max_allowed_packet = 268435456;
+CREATE TABLE huge (a longblob, b longtext);
+INSERT INTO huge VALUES (REPEAT('\0', 12000000), REPEAT('\'', 12000000));
 CREATE TABLE `odd ``name; -- it's` (id int primary key auto_increment, a text, b longblob, c bit(8), d geometry, e json, f float, g decimal(9,3), h varbinary(20), i date, j char(3), k enum('a''b','c;'), l double, m bool, gen int as (m+1) stored, v int as (m+2) virtual) COMMENT='it''s; -- "x" /* `';
 INSERT INTO `odd ``name; -- it's` (a,b,c,d,e,f,g,h,i,j,k,l,m) VALUES
  ('it''s \\ "x" (1),(2); INSERT INTO `a` VALUES (1);\nINSERT INTO `jiraissue` VALUES (1);\r\n''', x'00270a5c3b', b'101', ST_GeomFromText('POINT(1 2)'), '{"a":"\\"\\\\"}', -1e-30, -1.5, 'a''\\', '2020-01-01', '', 'a''b', 1e300, true),

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Check, Result, utc
 
 from .lab import CHECKOUT, Lab, Outcome, differing
 
@@ -72,6 +73,10 @@ class Story:
             atlassian_dc_backup_wait=300,
             **variables,
         )
+
+    def judge(self, playbook: str) -> Outcome:
+        """Run a playbook for all controls of backups."""
+        return self.play(playbook, "--tags", "backup")
 
     def state(self) -> dict[str, Any]:
         return dict(json.loads(self.lab.sh(JIRA, f"cat {STATE}")))
@@ -219,6 +224,8 @@ class Locked:
             atlassian_dc_credentials={"bitbucket": {"token": LOGIN}},
             atlassian_dc_instances=[{"product": "bitbucket", "url": f"http://127.0.0.1:{PORT}"}],
         )
+        # The first is left to the timer: nobody is locked out at any time of the day.
+        self.lab.sh(BITBUCKET, f"systemctl start {LOCKED}")
 
     def told(self) -> dict[str, Any]:
         return dict(json.loads(self.lab.sh(BITBUCKET, f"cat {TOLD}")))
@@ -239,7 +246,8 @@ def test_the_product_is_locked_and_let_go(locked: Locked, row: Row) -> None:
     found = {
         entry["id"]: entry["status"] for entry in locked.harden.entries(BITBUCKET) if entry["instance"] == "bitbucket"
     }
-    assert [found[control] for control in CONTROLS] == ["fixed", "fixed", "pass", "pass"]
+    assert [found[control] for control in CONTROLS] == ["fixed", "fixed", "fail", "fail"]
+    assert "is left to the timer" in locked.harden.reason(BITBUCKET, "DC-BKP-03")
 
 
 @pytest.mark.parametrize("step", ["POST backups", "GET state", "POST progress", "DELETE lock"])
@@ -367,6 +375,8 @@ def test_a_kill_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: R
 def test_a_host_that_dies_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: Row) -> None:
     before = story.whole()
     story.lab.sh(JIRA, f"systemctl start --no-block {UNIT}; until pgrep -x pg_dump >/dev/null; do sleep 0.05; done")
+    # By chance another process has the number that Tomcat had, and it would not start.
+    story.lab.sh(JIRA, "rm -f $(systemctl show -P PIDFile jira)")
     story.lab.group.restart(JIRA, crash=True)
     after, state = story.whole(), story.state()
     right = after == before and state["result"] == "running"
@@ -405,27 +415,134 @@ def test_two_at_once_are_one_after_the_other(story: Story, row: Row) -> None:
     assert len(made) == 1
 
 
-def test_what_is_broken_is_found_and_repaired(story: Story, row: Row) -> None:
-    story.lab.sh(
-        JIRA, f"systemctl disable --now {UNIT}.timer; chmod 0644 {SECRETS}; gpasswd -a jira atlassian-dc-backup"
-    )
-    found = story.play("audit")
-    assert judged(found) == "fail fail pass pass"
-    repaired = story.play("harden")
-    row("backup: what is broken", "fixed", judged(repaired), judged(repaired) == "fixed fixed pass pass")
-    assert judged(repaired) == "fixed fixed pass pass", repaired.output
-    assert "jira" not in story.lab.sh(JIRA, "getent group atlassian-dc-backup").rpartition(":")[2]
+# ---- what is broken, and found ---------------------------------------------------------------------------------------
+
+DRILL = "/var/lib/atlassian-dc-backup/jira1-jira/drill.json"
+DROP_IN = f"/etc/systemd/system/{UNIT}.service.d/local.conf"
+CONFIG = "/etc/atlassian-dc/backup/jira.json"
 
 
-def test_an_old_backup_is_found(story: Story) -> None:
-    state = story.state()
-    state["whole"]["finished"] -= 3 * 86400
-    text = json.dumps(state)
-    story.lab.sh(JIRA, f"cat > {STATE} <<'END'\n{text}\nEND\n")
-    outcome = story.play("audit")
-    assert judged(outcome) == "pass pass fail pass"
-    assert "the last success is 3 days old" in outcome.reason(JIRA, "DC-BKP-03")
-    assert story.backup()["result"] == "success"
+class Way(NamedTuple):
+    """A way to break it.
+
+    Attributes:
+        name: what is done.
+        breaks: the controls that must fail.
+        by: shell commands on the host.
+        words: must be in what is told of each.
+        undo: shell commands that put right what only a person may; "" where the role does, or a backup or drill.
+
+    """
+
+    name: str
+    breaks: tuple[str, ...]
+    by: str
+    words: str
+    undo: str = ""
+
+
+def edited(path: str, change: str) -> str:
+    """Return commands that change what JSON in a file says of ``s``."""
+    code = f"import json, time; s = json.load(open('{path}')); {change}; open('{path}', 'w').write(json.dumps(s))"
+    return f'python3 -c "{code}"'
+
+
+ROUNDS = (
+    (
+        Way("timer stopped", ("DC-BKP-01",), f"systemctl disable -q --now {UNIT}.timer", f"{UNIT}.timer"),
+        Way("product in the group", ("DC-BKP-02",), "gpasswd -a jira atlassian-dc-backup", "jira is in the group"),
+        Way("last try failed", ("DC-BKP-03",), edited(STATE, "s.update(result='failure', reason='no!')"), "no!"),
+        Way("old drill", ("DC-BKP-04",), edited(DRILL, "s['finished'] = '2025-01-01T00:00:00Z'"), "days old"),
+        Way("no keys", ("DC-BKP-05",), edited(STATE, "s['whole']['needed'][0]['present'] = False"), "not in the last"),
+    ),
+    (
+        Way(
+            "unit edited to run as root",
+            ("DC-BKP-01",),
+            f"sed -i s/^User=.*/User=root/ /etc/systemd/system/{UNIT}.service; systemctl daemon-reload",
+            f"{UNIT}.service",
+        ),
+        Way("keeps one day only", ("DC-BKP-01",), edited(CONFIG, "s['keep'] = {'daily': 1}"), CONFIG),
+        Way("old backup", ("DC-BKP-03",), edited(STATE, "s['whole']['finished'] -= 3 * 86400"), "is 3 days old"),
+        Way("damaged repository", ("DC-BKP-03",), edited(STATE, "s['damage'] = 'pack 12'"), "is damaged: pack 12"),
+        Way(
+            "failed drill",
+            ("DC-BKP-04",),
+            edited(DRILL, "s['outcome'] = s['checks'][0]['outcome'] = 'failed'; s['checks'][0]['detail'] = 'bad'"),
+            "bad",
+        ),
+    ),
+    (
+        Way(
+            "unit masked",
+            ("DC-BKP-01",),
+            f"ln -sf /dev/null /etc/systemd/system/{UNIT}.service; systemctl daemon-reload",
+            f"{UNIT}.service",
+        ),
+        Way("secrets open to others", ("DC-BKP-01", "DC-BKP-02"), f"chmod 0644 {SECRETS}", SECRETS),
+        Way(
+            "backup of tomorrow", ("DC-BKP-03",), edited(STATE, "s['whole']['finished'] += 2 * 86400"), "in the future"
+        ),
+        Way("no drill", ("DC-BKP-04",), f"rm {DRILL}", "no restore is known to have been tried"),
+    ),
+    (
+        Way(
+            "drop-in that runs it as root",
+            ("DC-BKP-01",),
+            f"mkdir -p {DROP_IN[:-11]}; printf '[Service]\\nUser=root\\n' > {DROP_IN}; systemctl daemon-reload",
+            DROP_IN,
+            f"rm -r {DROP_IN[:-11]}; systemctl daemon-reload",
+        ),
+        Way("state removed", ("DC-BKP-03", "DC-BKP-05"), f"rm {STATE}", "no backup was made yet"),
+    ),
+)
+TRIALS = [way for ways in ROUNDS for way in ways]
+
+
+@pytest.fixture(scope="module")
+def trials(story: Story) -> dict[str, tuple[set[str], Outcome, Outcome]]:
+    """Break it in several ways at once, find that, put it right; return by way what was to fail, and both runs."""
+    checks = (Check("repository", "passed", "", 1.0),)
+    now = utc(time.time())
+    drill = Result("jira1-jira", "20261129T101500Z", "jira", "drill1", now, now, 1, checks).to_json()
+    story.lab.sh(JIRA, f"mkdir -p $(dirname {DRILL}); cat > {DRILL} <<'END'\n{drill}END\n")
+    found = {}
+    for ways in ROUNDS:
+        for file in (STATE, DRILL):
+            story.lab.sh(JIRA, f"cp -p {file} /root/$(basename {file})")
+        for way in ways:
+            story.lab.sh(JIRA, way.by)
+        told, repaired = story.judge("audit"), story.judge("harden")
+        for way in ways:
+            story.lab.sh(JIRA, way.undo or "true")
+            found[way.name] = ({control for each in ways for control in each.breaks}, told, repaired)
+        for file in (STATE, DRILL):
+            story.lab.sh(JIRA, f"cp -p /root/$(basename {file}) {file}")
+    found["nothing"] = (set(), story.judge("audit"), story.judge("audit"))
+    return found
+
+
+@pytest.mark.parametrize("way", TRIALS, ids=lambda way: way.name)
+def test_what_is_broken_is_found_and_repaired(
+    trials: dict[str, tuple[set[str], Outcome, Outcome]], row: Row, way: Way
+) -> None:
+    expected, told, repaired = trials[way.name]
+    failing = told.with_status(JIRA, "fail")
+    texts = [
+        entry["reason"] + json.dumps(entry["evidence"]) for entry in told.entries(JIRA) if entry["id"] in way.breaks
+    ]
+    fixed = {control for control in way.breaks if control in ("DC-BKP-01", "DC-BKP-02") and not way.undo}
+    right = failing == expected and all(way.words in text for text in texts)
+    right = right and fixed <= repaired.with_status(JIRA, "fixed")
+    row(f"{way.breaks[0]} {way.name} (jira)", "+".join(way.breaks), "found" if right else "+".join(failing), right)
+    assert failing == expected
+    assert all(way.words in text for text in texts), texts
+    assert fixed <= repaired.with_status(JIRA, "fixed"), repaired.output
+    assert trials["nothing"][1].with_status(JIRA, "fail") == set()
+
+
+def test_every_control_is_broken_at_least_once() -> None:
+    assert {control for way in TRIALS for control in way.breaks} == {*CONTROLS, "DC-BKP-04"}
 
 
 def test_rollback_leaves_the_repository(story: Story, row: Row) -> None:

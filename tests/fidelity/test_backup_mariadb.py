@@ -22,7 +22,7 @@ CA = "/etc/ssl/certs/backup.pem"
 PASSWORD = "open sesame"  # noqa: S105 - of a repository of this test
 HOME = "/var/atlassian/application-data/jira"
 SQL = (Path(__file__).parent / "hostile.sql").read_text(encoding="utf-8")
-DUMP = "mariadb-dump --skip-comments --hex-blob --routines --events --order-by-primary jiradb"
+DUMP = "mariadb-dump --skip-comments --hex-blob --routines --events --order-by-primary jiradb | sha256sum"
 DESTROY = (
     f"systemctl disable -q --now jira; rm -rf {HOME}; mariadb -e 'DROP DATABASE jiradb; DROP USER jiradbuser@localhost'"
 )
@@ -171,7 +171,7 @@ def test_a_drill_counts_its_rows(story: Story) -> None:
 
 def test_the_database_is_there_again(story: Story, row: Row) -> None:
     assert story.restore.code == 0, story.restore.output
-    row("restore of MariaDB: text of a dump", "the same", f"{len(story.text_after)}", story.text_after == story.text)
+    row("restore of MariaDB: hash of a dump", story.text[:8], story.text_after[:8], story.text_after == story.text)
     assert story.text_after == story.text
 
 

@@ -78,6 +78,7 @@ class BackupHost:
         self.config: dict[str, Any] = {
             "collection": "0.2.0",
             "key": KEY,
+            "repository": "0123456789abcdef",
             "host": "jira1",
             "product": "jira",
             "version": "10.3.15",

@@ -114,7 +114,7 @@ class TestMySQL:
         tools.dump(WHOLE)
         words = tools.read("words").split()
         assert {"--single-transaction", "--routines", "--triggers", "--events", "--hex-blob"} <= set(words)
-        assert {"--no-tablespaces", "--default-character-set=utf8mb4"} <= set(words)
+        assert {"--no-tablespaces", "--default-character-set=utf8mb4", "--max-allowed-packet=1G"} <= set(words)
         assert words[-2:] == ["--", "jiradb"]
 
     def test_the_password_is_in_a_file_that_is_gone_afterwards(self, tools: Tools) -> None:

@@ -52,6 +52,14 @@ TRIED = {
         (RUN, "test_a_dump_that_is_none"),
     ],
     "a file that cannot be read": [(RUN, "test_a_file_that_cannot_be_read")],
+    "a file that nobody can even look at, or more than 1000 that were missed": [
+        (RUN, "test_what_cannot_even_be_looked_at_is_a_gap"),
+        (RUN, "test_more_gaps_than_are_looked_at_are_a_gap"),
+    ],
+    "a home or folder that was moved away and linked since the role ran": [
+        (RUN, "test_a_home_that_was_moved_away_and_linked"),
+        (RUN, "test_a_folder_that_was_moved_away_and_linked"),
+    ],
     "a repository that was there and is gone": [(RUN, "test_a_repository_that_is_gone_is_not_made_anew")],
     "what comes back from the repository is damaged or another content": [
         (RUN, "test_what_comes_back_otherwise_than_it_is_on_the_host"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.action.backup import ActionModule, knowledge
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_state import State, Success
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_state import State, Success, place_of
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._changes import ChangeError, Changes
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._findings import Findings
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Check, Result, utc
@@ -28,6 +29,7 @@ CONFIG = """<jira-database-config><jdbc-datasource><url>{url}</url><username>jir
 <password>{password}</password></jdbc-datasource></jira-database-config>"""
 URL = "jdbc:postgresql://db.example.com:5433/jiradb?sslmode=verify-full"
 REPOSITORY = {"url": "rest:https://backup:pass@backup.example.com/", "password": "sesame", "environment": {"A": "b"}}
+PLACE = place_of("rest:https://backup.example.com/")
 PACKAGES = {"restic": "restic", "postgresql": "postgresql-client", "mariadb": "mariadb-client", "rclone": "rclone"}
 JIRA = {
     "name": "jira",
@@ -74,7 +76,7 @@ class Backed(KeptHost):
 
     def damaged(self) -> State:
         """Return what a backup leaves to a damaged repository."""
-        return State("jira1-jira", time.time(), "failure", "pack 1234", damage="pack 1234")
+        return State("jira1-jira", time.time(), "failure", "pack 1234", damage="pack 1234", repository=PLACE)
 
     def left(self, state: State | None = None, **success: Any) -> None:
         """Have a backup leave a state; by default that of a good one, just now, with all that is needed."""
@@ -83,7 +85,7 @@ class Backed(KeptHost):
             needed = tuple({**item, "present": True} for item in scope.needed())
             told = {"finished": time.time(), "needed": needed, **success}
             whole = Success("20261129T100000Z", "instance", "jira1", seconds=5.0, bytes=1, files=1, **told)
-            state = State("jira1-jira", time.time(), "success", whole=whole)
+            state = State("jira1-jira", time.time(), "success", whole=whole, repository=PLACE)
         self.write("/var/lib/atlassian-dc-backup/jira/last.json", state.to_json())
 
 
@@ -239,7 +241,7 @@ class TestSettingUp:
 
     def test_a_first_backup_that_failed_is_tried_again_once_something_was_put_right(self, host: Backed) -> None:
         Outcome(host)
-        host.left(State("jira1-jira", time.time(), "failure", "no"))
+        host.left(State("jira1-jira", time.time(), "failure", "no", repository=PLACE))
         host.commands.clear()
         predicted, real = Outcome(host, check_mode=True, schedule="hourly"), Outcome(host, schedule="hourly")
         assert predicted.changes.entries == real.changes.entries
@@ -493,14 +495,31 @@ class TestJudging:
         [
             (lambda h: h.left(finished=time.time() - 3 * 86400), "03", "the last success is 3 days old"),
             (
-                lambda h: h.left(State("jira1-jira", 1.0, "failure", "disk full")),
+                lambda h: h.left(State("jira1-jira", 1.0, "failure", "disk full", repository=PLACE)),
                 "03",
                 "the last try failed: disk full",
             ),
-            (lambda h: h.left(State("jira1-jira", 1.0, "running")), "03", "the first backup is still being made"),
-            (lambda h: h.left(State("jira1-jira", 1.0, "running")), "03", "the last try was cut short"),
-            (lambda h: h.left(State("jira1-jira", time.time() + 9e6, "running")), "03", "the last try was cut short"),
+            (
+                lambda h: h.left(State("jira1-jira", 1.0, "running", repository=PLACE)),
+                "03",
+                "the first backup is still being made",
+            ),
+            (
+                lambda h: h.left(State("jira1-jira", 1.0, "running", repository=PLACE)),
+                "03",
+                "the last try was cut short",
+            ),
+            (
+                lambda h: h.left(State("jira1-jira", time.time() + 9e6, "running", repository=PLACE)),
+                "03",
+                "the last try was cut short",
+            ),
             (lambda h: h.left(finished=time.time() + 86400), "03", "the last success is dated in the future"),
+            (
+                lambda h: h.left(dataclasses.replace(h.damaged(), repository="another")),
+                "03",
+                "no backup was made in this repository yet",
+            ),
             (lambda h: h.left(h.damaged()), "03", "the repository is damaged: pack 1234"),
             (
                 lambda h: h.write("/var/lib/atlassian-dc-backup/jira/last.json", "{"),

@@ -201,6 +201,10 @@ class TestComplaints:
             ("dial tcp 10.0.0.1:8000: connect: connection refused", "it cannot be reached ("),
             ('{"message_type":"exit_error","code":1,"message":"Fatal: x"}', "Fatal: x"),
             ('{"message_type":"error","error":{"Op":"open","Path":"/x","Err":13}}', "open: Permission denied"),
+            (
+                "Pack ID does not match, want 4b, got 21\n[0:00] 100%  7 / 7 packs\nFatal: repository contains errors",
+                "damaged (Pack ID does not match, want 4b, got 21; Fatal: repository contains errors)",
+            ),
             ("", "restic says nothing"),
         ],
     )

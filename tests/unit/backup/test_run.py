@@ -265,6 +265,13 @@ class TestFailure:
         self.failed(host, "the repository is gone")
         assert not host.repository.exists()
 
+    def test_another_repository_is_a_new_beginning(self, host: BackupHost) -> None:
+        host.run()
+        host.repository = host.folder / "another"
+        host.config["repository"] = "another"
+        state = host.run()
+        assert (state.result, state.repository, len(host.whole())) == ("success", "another", 1)
+
     def test_a_repository_is_made_only_where_that_is_wanted(self, host: BackupHost) -> None:
         host.config["create"] = False
         self.failed(host, "there is no repository", "atlassian_dc_backup_create")
