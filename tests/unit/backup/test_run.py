@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _backup_run
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_maintenance import Maintenance
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import (
+    BackupError,
     hash_on_host,
     main,
     nanoseconds,
@@ -457,6 +458,17 @@ class TestProgram:
         """As where the disk is full."""
         (installed.state / "last.json.new").mkdir()
         assert installed.backup().run() == 1
+        assert not locked.locked
+
+    def test_lets_go_before_it_waits_for_others(
+        self, installed: BackupHost, locked: Maintained, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def alone(_path: str) -> None:
+            assert not locked.locked
+            raise BackupError("seen")
+
+        monkeypatch.setattr(_backup_run, "_alone", alone)
+        assert main(["run", "jira"]) == 1
         assert not locked.locked
 
     def test_a_state_is_put_in_order_though_the_product_stays_locked(
