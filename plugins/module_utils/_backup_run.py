@@ -639,7 +639,8 @@ class Backup:
                 for place in keys:
                     if path == place or path.startswith(f"{place}/"):
                         hashes[place][path] = hash_on_host(node) or self._stored_hash(node)
-                if 0 < size <= FILE_BYTES:
+                # A name that is not UTF-8 cannot be asked for: restic tells it with this for each odd byte.
+                if 0 < size <= FILE_BYTES and "\N{REPLACEMENT CHARACTER}" not in path:
                     seen += 1
                     if len(chosen) < SAMPLE:
                         chosen.append(node)

@@ -11,12 +11,15 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _backup_run
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_maintenance import Maintenance
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import Restic
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import (
     BackupError,
     hash_on_host,
@@ -84,6 +87,21 @@ class TestWhole:
         sample = {item.path: item for item in host.manifest(backup).sample}
         assert sample[str(host.home / "data/attachments/1")].sha256 == sha256(b"one")
         assert not any(item.changed for item in sample.values())
+
+    def test_a_name_that_is_no_text_keeps_nothing_from_being_backed_up(
+        self, host: BackupHost, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Restic lists it with marks in the place of its odd bytes, and knows no file of such a name."""
+        place = host.write("home/data/odd", "x")
+        place.rename(os.fsdecode(os.fsencode(place) + b"\xfc"))
+        original = Restic.files
+
+        def files(self: Restic, snapshot: str) -> Iterator[dict[str, Any]]:
+            for item in original(self, snapshot):
+                yield {**item, "path": item["path"].encode("utf-8", "surrogateescape").decode("utf-8", "replace")}
+
+        monkeypatch.setattr(Restic, "files", files)
+        assert host.run().result == "success", host.last().reason
 
     def test_a_file_that_has_changed_since_is_hashed_in_the_repository(
         self, host: BackupHost, monkeypatch: pytest.MonkeyPatch
