@@ -861,6 +861,10 @@ def main(arguments: list[str]) -> int:
         limit = config["time_limit"]
         signal.signal(signal.SIGTERM, functools.partial(_stop, limit=limit))
         restic = Restic(told["url"], told["password"], told["environment"], cache, limit=limit)
+        # Before it waits for others, which may take hours; what keeps it from that is told by the run.
+        with contextlib.suppress(LockError):
+            if release_left(maintenance_of(config, secrets, folder), folder):
+                say(f"{WARNING}the product was still locked by a run that was cut short, and is let go")
         with _alone(os.path.join(runtime, "lock")):
             return Backup(config, secrets, folder, runtime, restic).run()
     except (BackupError, LockError, StateError, OSError) as exc:

@@ -473,7 +473,7 @@ class TestJudging:
         scope = backup.Scope(node, knowledge()["bitbucket_mesh"], "jira1", backup.Host(str(host.root)))
         needed = tuple({**item, "present": True} for item in scope.needed())
         whole = Success("20261129T100000Z", "instance", "jira1", time.time(), 5.0, 1, 1, needed)
-        state = State("jira1-mesh", time.time(), "success", whole=whole)
+        state = State("jira1-mesh", time.time(), "success", whole=whole, repository=PLACE)
         host.write("/var/lib/atlassian-dc-backup/mesh/last.json", state.to_json())
         outcome = Outcome(host, instances=[node])
         assert outcome.by_control["DC-BKP-05"]["status"] == "not_checked"

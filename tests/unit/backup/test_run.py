@@ -11,9 +11,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _backup_run
@@ -25,6 +26,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_res
     Saved,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import (
+    BackupError,
     hash_on_host,
     main,
     nanoseconds,
@@ -90,6 +92,21 @@ class TestWhole:
         sample = {item.path: item for item in host.manifest(backup).sample}
         assert sample[str(host.home / "data/attachments/1")].sha256 == sha256(b"one")
         assert not any(item.changed for item in sample.values())
+
+    def test_a_name_that_is_no_text_keeps_nothing_from_being_backed_up(
+        self, host: BackupHost, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Restic lists it with marks in the place of its odd bytes, and knows no file of such a name."""
+        place = host.write("home/data/odd", "x")
+        place.rename(os.fsdecode(os.fsencode(place) + b"\xfc"))
+        original = Restic.files
+
+        def files(self: Restic, snapshot: str, paths: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+            for item in original(self, snapshot, paths):
+                yield {**item, "path": item["path"].encode("utf-8", "surrogateescape").decode("utf-8", "replace")}
+
+        monkeypatch.setattr(Restic, "files", files)
+        assert host.run().result == "success", host.last().reason
 
     def test_a_file_that_has_changed_since_is_hashed_in_the_repository(
         self, host: BackupHost, monkeypatch: pytest.MonkeyPatch
@@ -575,6 +592,17 @@ class TestProgram:
         """As where the disk is full."""
         (installed.state / "last.json.new").mkdir()
         assert installed.backup().run() == 1
+        assert not locked.locked
+
+    def test_lets_go_before_it_waits_for_others(
+        self, installed: BackupHost, locked: Maintained, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def alone(_path: str) -> None:
+            assert not locked.locked
+            raise BackupError("seen")
+
+        monkeypatch.setattr(_backup_run, "_alone", alone)
+        assert main(["run", "jira"]) == 1
         assert not locked.locked
 
     def test_a_state_is_put_in_order_though_the_product_stays_locked(
