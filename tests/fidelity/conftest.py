@@ -10,20 +10,22 @@ from collections.abc import Callable
 import pytest
 
 LONGEST = (
-    "test_log_shipping",
-    "test_firewall",
-    "test_restore",
-    "test_guilty",
     "test_mutations",
+    "test_log_shipping",
     "test_prediction",
+    "test_restore",
     "test_faults",
-    "test_rollback",
+    "test_firewall",
     "test_fail2ban",
+    "test_guilty",
     "test_file_integrity",
-    "test_log_keeping",
-    "test_found",
-    "test_cluster",
+    "test_backup",
+    "test_restore_products",
     "test_product_settings",
+    "test_cluster",
+    "test_rollback",
+    "test_found",
+    "test_log_keeping",
 )
 """Files that take longest: begun first, or the last one would run on its own for long."""
 HEADINGS = ("what", "expected", "found", "result")
