@@ -78,6 +78,7 @@ runuser -u postgres -- psql -Atl | grep -o '^jiradb[^|]*' || true
 """
 """What is there of home and database."""
 SMALL = "/var/atlassian/application-data"
+JAVA = "dirname $(dirname $(readlink -f /usr/bin/java))"
 ROOM = "100m"
 """Of a file system that has enough of it, until somebody else fills it."""
 SILENT = "import socket, time; server = socket.create_server(('', 8001)); time.sleep(3600)"
@@ -177,6 +178,9 @@ class Story:
         for stage in STAGES:
             self.killed[stage] = self.restore(during=self.at(FRESH, stage, self.killing(FRESH)))
             self.half[stage] = lab.sh(FRESH, HALF)
+        # Where the edited files of the other host name it.
+        java = lab.sh(HOST, JAVA).strip()
+        lab.sh(FRESH, f"ln -s $({JAVA}) {java}")
         # It goes on with what the last one has not put in place.
         self.restored = self.restore(atlassian_dc_restore_start=True)
         self.tree_after, self.dump_after = lab.sh(FRESH, TREE), lab.sh(FRESH, DUMP)
