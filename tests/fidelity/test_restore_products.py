@@ -147,13 +147,13 @@ class Story:
         # Each has one of its own: two that make the same one at the same moment spoil it.
         url = f"rest:https://backup:take-and-keep@{REPOSITORY}:8000/{{{{ inventory_hostname }}}}/"
         told = {"url": url, "password": PASSWORD, "environment": {"SSL_CERT_FILE": CERTIFICATE}}
-        bitbucket = [{"product": "bitbucket", "url": f"http://127.0.0.1:{PORT}"}]
+        url_of = f"{{'url': 'http://127.0.0.1:{PORT}'}} if inventory_hostname == 'bitbucket' else {{}}"
         return {
             "atlassian_dc_backup_repository": told,
             "atlassian_dc_backup_prune": False,
             "atlassian_dc_backup_wait": 300,
             "atlassian_dc_credentials": {"bitbucket": {"token": TOKEN}},
-            "atlassian_dc_instances": f"{{{{ {bitbucket} if inventory_hostname == 'bitbucket' else [] }}}}",
+            "atlassian_dc_instances": f"{{{{ [{{'product': inventory_hostname}} | combine({url_of})] }}}}",
         }
 
     def manifest(self, name: str) -> dict[str, Any]:
