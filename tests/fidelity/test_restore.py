@@ -54,9 +54,13 @@ BEFORE, FILES, DATABASE, PUT = STAGES
 KEPT = "find . -type f -not -path './log/*' -not -path './monitor/*' -not -path './caches/*' -not -path './tmp/*'"
 TREE = f"cd {HOME}; {KEPT} -not -path './export/*' -not -path './analytics-logs/*' -exec sha256sum {{}} + | sort -k 2"
 """Hashes of all files but those that a backup leaves out, and those that a start of the product changes."""
-OTHERWISE = r"^.\(un\)\?restrict \|^-- Dumped \|^SET transaction_timeout "
-"""What another version of PostgreSQL, or another day, writes otherwise."""
-DUMP = f"PGPASSWORD=Sup3rSecret-jiradb pg_dump -h localhost -U jiradbuser jiradb | grep -v '{OTHERWISE}'"
+DUMP = r"""
+PGPASSWORD=Sup3rSecret-jiradb pg_dump -h localhost -U jiradbuser jiradb |
+    grep -v '^--\|^$\|^.\(un\)\?restrict \|^SET ' |
+    sed 's/^ALTER \(SEQUENCE\|VIEW\) \(.*\) OWNER TO/ALTER TABLE \2 OWNER TO/; s/cwd_user\.//g' | LC_ALL=C sort
+"""
+"""All lines of a dump, made alike: PostgreSQL 15 and 17 name owners and columns of views otherwise, and put large
+objects elsewhere."""
 INSTALL = "/opt/atlassian/jira"
 EDITED = ("conf/server.xml", "bin/setenv.sh")
 EDIT = f"""
@@ -78,6 +82,7 @@ runuser -u postgres -- psql -Atl | grep -o '^jiradb[^|]*' || true
 """
 """What is there of home and database."""
 SMALL = "/var/atlassian/application-data"
+JAVA = "dirname $(dirname $(readlink -f /usr/bin/java))"
 ROOM = "100m"
 """Of a file system that has enough of it, until somebody else fills it."""
 SILENT = "import socket, time; server = socket.create_server(('', 8001)); time.sleep(3600)"
@@ -177,6 +182,9 @@ class Story:
         for stage in STAGES:
             self.killed[stage] = self.restore(during=self.at(FRESH, stage, self.killing(FRESH)))
             self.half[stage] = lab.sh(FRESH, HALF)
+        # Where the edited files of the other host name it.
+        java = lab.sh(HOST, JAVA).strip()
+        lab.sh(FRESH, f"ln -s $({JAVA}) {java}")
         # It goes on with what the last one has not put in place.
         self.restored = self.restore(atlassian_dc_restore_start=True)
         self.tree_after, self.dump_after = lab.sh(FRESH, TREE), lab.sh(FRESH, DUMP)
@@ -374,6 +382,7 @@ def test_everything_is_there_again(story: Story, row: Row) -> None:
     )
     assert story.tree_after == story.tree
     assert story.dump_after == story.dump
+    assert len(story.dump.splitlines()) > 4000
     assert story.files_after == story.files
     assert story.left_restored.split() == [HOME, "jiradb"]
 

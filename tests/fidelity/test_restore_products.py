@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from .lab import Lab
+from .lab import CHECKOUT, Lab
 
 REPOSITORY = "repo1"
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of a repository that lives for a minute
@@ -33,6 +33,12 @@ sleep 1
 date +%s
 """
 """Has a host hold what no image does; tells the time then."""
+PORT, TOKEN = 7901, "t0ken"
+LOCKING = f"""
+systemd-run -q --unit=maintenance python3 /run/maintenance.py {PORT} 'Bearer {TOKEN}' 1 /run/maintenance.json 0
+until ss -ltn | grep -q :{PORT}; do sleep 0.1; done
+"""
+"""Stands for the part of Bitbucket that locks it."""
 DESTROY = """
 systemctl disable --now {unit}
 rm -r {home}
@@ -80,7 +86,11 @@ class Story:
         self.trust()
         begun = {name: self.on(name, CHANGE).strip() for name in PRODUCTS}
         only = ("--limit", ",".join(PRODUCTS))
+        text = (CHECKOUT / "tests/maintenance.py").read_text(encoding="utf-8")
+        lab.sh("bitbucket", f"cat > /run/maintenance.py << 'END'\n{text}END\n{LOCKING}")
         self.backup = lab.play("harden", "--tags", "backup", *only, **self.repository())
+        # It is locked meanwhile: that is never begun by a play.
+        lab.sh("bitbucket", "systemctl start atlassian-dc-backup@bitbucket")
         self.manifests = {name: self.manifest(name) for name in PRODUCTS}
         self.files: dict[str, dict[str, str]] = {}
         self.dumps: dict[str, str] = {}
@@ -137,12 +147,13 @@ class Story:
         # Each has one of its own: two that make the same one at the same moment spoil it.
         url = f"rest:https://backup:take-and-keep@{REPOSITORY}:8000/{{{{ inventory_hostname }}}}/"
         told = {"url": url, "password": PASSWORD, "environment": {"SSL_CERT_FILE": CERTIFICATE}}
-        login = {"username": "admin", "password": "battery-staple"}
+        url_of = f"{{'url': 'http://127.0.0.1:{PORT}'}} if inventory_hostname == 'bitbucket' else {{}}"
         return {
             "atlassian_dc_backup_repository": told,
             "atlassian_dc_backup_prune": False,
             "atlassian_dc_backup_wait": 300,
-            "atlassian_dc_credentials": {"bitbucket": login},
+            "atlassian_dc_credentials": {"bitbucket": {"token": TOKEN}},
+            "atlassian_dc_instances": f"{{{{ [{{'product': inventory_hostname}} | combine({url_of})] }}}}",
         }
 
     def manifest(self, name: str) -> dict[str, Any]:
@@ -202,7 +213,10 @@ def test_every_product_was_backed_up(story: Story) -> None:
         for entry in story.backup.entries(name)
         if (entry["id"], entry["instance"]) == ("DC-BKP-03", name)
     }
-    assert found == dict.fromkeys(PRODUCTS, "pass")
+    assert found == {**dict.fromkeys(PRODUCTS, "pass"), "bitbucket": "fail"}
+    assert {name: manifest["product"] for name, manifest in story.manifests.items()} == {
+        name: name for name in PRODUCTS
+    }
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
