@@ -98,7 +98,6 @@ options:
       - Who sets this states that such a snapshot is of one moment.
       - By name of the instance or product.
     type: dict
-    version_added: 0.7.0
   textfile_dir:
     description:
       - Folder from which Prometheus' node exporter takes figures. A link in it leads to those of each product.
