@@ -32,7 +32,7 @@ INCOMPLETE = 3
 """Code with which restic ends where it has made a snapshot without all files."""
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
 GRACE_SECONDS = 10
-"""How long it may take to put things in order once its time is over."""
+"""How long it may take to let go of the repository once its time is over."""
 
 _MEANINGS = (
     (r"wrong password|no key found", "the password of the repository is wrong"),
