@@ -548,8 +548,9 @@ def test_every_control_is_broken_at_least_once() -> None:
 
 
 def test_rollback_leaves_the_repository(story: Story, row: Row) -> None:
-    """Done last."""
+    """Done last; what somebody has edited meanwhile, it leaves alone."""
     before = story.whole()
+    meanwhile = {CONFIG, CONFIG.rpartition("/")[0], f"/etc/systemd/system/{UNIT}.service"}
     while True:
         outcome = story.lab.play("rollback", "--tags", "backup", "--limit", JIRA)
         assert outcome.code == 0, outcome.output
@@ -558,6 +559,7 @@ def test_rollback_leaves_the_repository(story: Story, row: Row) -> None:
     left = story.lab.sh(
         JIRA, "find /etc /usr/local -name '*atlassian-dc-backup*' -o -path '*atlassian-dc/backup*'"
     ).split()
-    row("backup: rollback", "nothing left", str(left), not left)
-    assert left == []
+    more = set(left) - meanwhile
+    row("backup: rollback", "nothing left but what was edited by hand", str(sorted(more)), not more)
+    assert more == set()
     assert story.whole() == before
