@@ -519,7 +519,10 @@ def trials(story: Story) -> dict[str, tuple[set[str], Outcome, Outcome]]:
             found[way.name] = ({control for each in ways for control in each.breaks}, told, repaired)
         for file in (STATE, DRILL):
             story.lab.sh(JIRA, f"cp -p /root/$(basename {file}) {file}")
-    mended, told = story.judge("harden"), story.judge("audit")
+    mended = story.judge("harden")
+    # A timer that is new has begun one.
+    story.backup()
+    told = story.judge("audit")
     found["nothing"] = (set(), told, mended)
     return found
 
