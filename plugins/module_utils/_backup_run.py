@@ -333,22 +333,25 @@ class Backup:
 
     def _make(self, state: State) -> State:
         self._open()
-        if not self._is_mine():
-            if self.config["node"]["parts"]:
-                manifest = self._backup("node", self.config["node"]["key"], self.config["node"]["parts"])
-                state = replace(state, node=self._success(manifest))
+        mine = self._is_mine()
+        if mine:
+            try:
+                manifest = self._backup("instance", self.config["key"], self.config["parts"])
+            except Exception:
+                self._give_up()
+                raise
+            state = replace(state, whole=self._success(manifest))
+        elif self.config["node"]["parts"]:
+            manifest = self._backup("node", self.config["node"]["key"], self.config["node"]["parts"])
+            state = replace(state, node=self._success(manifest))
+        if not mine:
             state = replace(state, whole=self._others() or state.whole)
-            if state.damage:
-                state = self._check(state)
-            return self._tidy(state, self.config["node"]["key"])
-        try:
-            manifest = self._backup("instance", self.config["key"], self.config["parts"])
-        except Exception:
-            self._give_up()
-            raise
-        state = self._check(replace(state, whole=self._success(manifest)))
-        # Where something is damaged, an old backup may be the last good one.
-        return state if state.damage else self._tidy(state, self.config["key"])
+        if mine or state.damage:
+            state = self._check(state)
+        if state.damage:
+            # An old backup may be the last good one.
+            return state
+        return self._tidy(state, self.config["key"] if mine else self.config["node"]["key"])
 
     def _open(self) -> None:
         try:

@@ -473,12 +473,6 @@ ROUNDS = (
         ),
     ),
     (
-        Way(
-            "unit masked",
-            ("DC-BKP-01",),
-            f"ln -sf /dev/null /etc/systemd/system/{UNIT}.service; systemctl daemon-reload",
-            f"{UNIT}.service",
-        ),
         Way("secrets open to others", ("DC-BKP-01", "DC-BKP-02"), f"chmod 0644 {SECRETS}", SECRETS),
         Way(
             "backup of tomorrow", ("DC-BKP-03",), edited(STATE, "s['whole']['finished'] += 2 * 86400"), "in the future"
@@ -492,6 +486,13 @@ ROUNDS = (
             f"mkdir -p {DROP_IN[:-11]}; printf '[Service]\\nUser=root\\n' > {DROP_IN}; systemctl daemon-reload",
             DROP_IN,
             f"rm -r {DROP_IN[:-11]}; systemctl daemon-reload",
+        ),
+        Way(
+            "timer masked",
+            ("DC-BKP-01",),
+            f"ln -sf /dev/null /etc/systemd/system/{UNIT}.timer; systemctl daemon-reload",
+            f"{UNIT}.timer",
+            f"rm /etc/systemd/system/{UNIT}.timer; systemctl daemon-reload",
         ),
         Way("state removed", ("DC-BKP-03", "DC-BKP-05"), f"rm {STATE}", "no backup was made yet"),
     ),
@@ -518,7 +519,11 @@ def trials(story: Story) -> dict[str, tuple[set[str], Outcome, Outcome]]:
             found[way.name] = ({control for each in ways for control in each.breaks}, told, repaired)
         for file in (STATE, DRILL):
             story.lab.sh(JIRA, f"cp -p /root/$(basename {file}) {file}")
-    found["nothing"] = (set(), story.judge("audit"), story.judge("audit"))
+    mended = story.judge("harden")
+    # A timer that is new has begun one.
+    story.backup()
+    told = story.judge("audit")
+    found["nothing"] = (set(), told, mended)
     return found
 
 
@@ -546,8 +551,9 @@ def test_every_control_is_broken_at_least_once() -> None:
 
 
 def test_rollback_leaves_the_repository(story: Story, row: Row) -> None:
-    """Done last."""
+    """Done last; what somebody has edited meanwhile, it leaves alone."""
     before = story.whole()
+    meanwhile = {CONFIG, CONFIG.rpartition("/")[0], f"/etc/systemd/system/{UNIT}.service"}
     while True:
         outcome = story.lab.play("rollback", "--tags", "backup", "--limit", JIRA)
         assert outcome.code == 0, outcome.output
@@ -556,6 +562,7 @@ def test_rollback_leaves_the_repository(story: Story, row: Row) -> None:
     left = story.lab.sh(
         JIRA, "find /etc /usr/local -name '*atlassian-dc-backup*' -o -path '*atlassian-dc/backup*'"
     ).split()
-    row("backup: rollback", "nothing left", str(left), not left)
-    assert left == []
+    more = set(left) - meanwhile
+    row("backup: rollback", "nothing left but what was edited by hand", str(sorted(more)), not more)
+    assert more == set()
     assert story.whole() == before
