@@ -18,7 +18,7 @@ import tarfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,6 +38,11 @@ FIRST_ADDRESS = 10
 START_SECONDS = 90
 STOP_SECONDS = 60
 READY_SECONDS = 120
+
+
+def own_networks(prefix: str, names: Iterable[str]) -> list[str]:
+    """Return the networks of one group; the name of another may begin with that of this one."""
+    return [name for name in names if re.fullmatch(re.escape(prefix) + "[0-9a-f]{6}", name)]
 
 
 @dataclass
@@ -202,7 +207,7 @@ class Group:
 
     def _ensure_network(self) -> ipaddress.IPv4Network:
         prefix = f"atlassian-dc-{self.podman.id}-{self.name}-"
-        mine = [name for name in self.podman.lines("network", "ls", "--format={{.Name}}") if name.startswith(prefix)]
+        mine = own_networks(prefix, self.podman.lines("network", "ls", "--format={{.Name}}"))
         if self.network in mine:
             described = json.loads(self.podman.run("network", "inspect", self.network).stdout)
             return ipaddress.IPv4Network(described[0]["subnets"][0]["subnet"])
