@@ -233,7 +233,7 @@ CONTROLS = (SCHEDULED, APART, RECENT, TRIED, COMPLETE)
 NEED = "atlassian_dc_backup_repository"
 SNAPSHOT = "atlassian_dc_backup_snapshot"
 ACCOUNT = "atlassian-dc-backup"
-UNIT = "atlassian-dc-backup@"
+UNIT, RELEASE_UNIT = "atlassian-dc-backup@", "atlassian-dc-backup-release@"
 SNAPSHOT_UNIT = "atlassian-dc-backup-snapshot-"
 PROGRAM = "/usr/local/libexec/atlassian-dc-backup"
 LIBRARY = "/usr/local/lib/atlassian-dc-backup"
@@ -550,14 +550,16 @@ class _Instance:
             OwnFile(f"{path}.json", json.dumps(config, indent=1, sort_keys=True) + "\n", 0o600),
             OwnFile(f"{path}.secrets.json", json.dumps(secrets, sort_keys=True) + "\n", 0o600, secret=True),
         )
-        more: tuple[OwnFile, ...] = ()
+        release = OwnFile(f"{SYSTEMD}/{RELEASE_UNIT}{self.unit_name}.service", render_release(self.unit_name))
+        more: tuple[OwnFile, ...] = (release,)
         if self._snapshot:
             commands = {**config["snapshot"], **{verb: self._snapshot[verb] for verb in VERBS}}
             text = json.dumps(commands, indent=1, sort_keys=True) + "\n"
             path, socket, service = self._snapshot_files
             files = (*files, OwnFile(path, text, 0o600))
             name = self.unit_name
-            more = OwnFile(service, render_snapshot_service(name)), OwnFile(socket, render_snapshot_socket(name))
+            units = OwnFile(service, render_snapshot_service(name)), OwnFile(socket, render_snapshot_socket(name))
+            more = (*more, *units)
         return OwnTimer(
             f"{UNIT}{self.unit_name}",
             render_service(self.unit_name, self.params["time_limit"], repository.path),
@@ -945,42 +947,17 @@ def launcher() -> str:
     )
 
 
-def render_service(name: str, time_limit: int, folder: str) -> str:
-    """Return the unit that makes a backup.
-
-    Args:
-        name: of the instance, as in units.
-        time_limit: seconds after which it ends by itself; it is ended some time later.
-        folder: the repository, where it is a folder; else "".
-
-    """
-    writes = f"ReadWritePaths={quote_word('-' + folder)}\n" if folder else ""
-    return f"""{HEADER}[Unit]
-Description=Back up {name} (atlassian_dc.hardening)
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-Type=oneshot
-ExecStart={PROGRAM} run {name}
-# Whatever has ended it: the product is not left locked.
-ExecStopPost={PROGRAM} release {name}
-SyslogIdentifier={ACCOUNT}
+CONFINED = f"""SyslogIdentifier={ACCOUNT}
 SyslogLevelPrefix=yes
 User={ACCOUNT}
 Group={ACCOUNT}
-LoadCredential=config:{CONFIG}/{name}.json
-LoadCredential=secrets:{CONFIG}/{name}.secrets.json
-StateDirectory={ACCOUNT} {ACCOUNT}/{name}
+StateDirectory={ACCOUNT}
 CacheDirectory={ACCOUNT}
 CacheDirectoryMode=0700
 RuntimeDirectory={ACCOUNT}
 RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
 UMask=0022
-KillMode=mixed
-TimeoutStartSec={time_limit + GRACE_SECONDS}
-TimeoutStopSec=120
 Nice=19
 IOSchedulingClass=idle
 CPUWeight=10
@@ -991,7 +968,7 @@ AmbientCapabilities=CAP_DAC_READ_SEARCH
 CapabilityBoundingSet=CAP_DAC_READ_SEARCH
 NoNewPrivileges=yes
 ProtectSystem=strict
-{writes}ProtectHome=read-only
+ProtectHome=read-only
 PrivateTmp=yes
 PrivateDevices=yes
 ProtectClock=yes
@@ -1008,6 +985,52 @@ LockPersonality=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 """
+"""What the units of the account have in common, which are to read and to write nothing but what is theirs."""
+
+
+def render_service(name: str, time_limit: int, folder: str) -> str:
+    """Return the unit that makes a backup.
+
+    Args:
+        name: of the instance, as in units.
+        time_limit: seconds after which it ends by itself; it is ended some time later.
+        folder: the repository, where it is a folder; else "".
+
+    """
+    writes = f"ReadWritePaths={quote_word('-' + folder)}\n" if folder else ""
+    return f"""{HEADER}[Unit]
+Description=Back up {name} (atlassian_dc.hardening)
+Wants=network-online.target
+After=network-online.target
+OnFailure={RELEASE_UNIT}{name}.service
+
+[Service]
+Type=oneshot
+ExecStart={PROGRAM} run {name}
+# Whatever has ended it: the product is not left locked.
+ExecStopPost={PROGRAM} release {name}
+LoadCredential=config:{CONFIG}/{name}.json
+LoadCredential=secrets:{CONFIG}/{name}.secrets.json
+KillMode=mixed
+TimeoutStartSec={time_limit + GRACE_SECONDS}
+TimeoutStopSec=120
+{CONFINED}StateDirectory={ACCOUNT}/{name}
+{writes}"""
+
+
+def render_release(name: str) -> str:
+    """Return the unit that puts in order what a backup has left that was killed with all that comes after it.
+
+    Newer systemd (seen with 257) kills what comes after a service as well where all of it is to be killed.
+    """
+    return f"""{HEADER}[Unit]
+Description=Put in order what a backup of {name} has left (atlassian_dc.hardening)
+
+[Service]
+Type=oneshot
+ExecStart={PROGRAM} release {name}
+TimeoutStartSec=120
+{CONFINED}"""
 
 
 def render_snapshot_socket(name: str) -> str:

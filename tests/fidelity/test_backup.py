@@ -19,7 +19,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_re
 from .lab import CHECKOUT, Lab, Outcome, differing
 
 JIRA, BITBUCKET, SERVER = "jira1", "bitbucket1", "repository1"
-HOSTS = (f"{JIRA}=jira_database:bookworm", f"{BITBUCKET}=bitbucket_database", f"{SERVER}=repository:bookworm")
+HOSTS = (f"{JIRA}=jira_database:bookworm", f"{BITBUCKET}=bitbucket_database:trixie", f"{SERVER}=repository:bookworm")
 ROLE = ("--tags", "DC-BKP-01,DC-BKP-02,DC-BKP-03,DC-BKP-05", "--limit", JIRA)
 CONTROLS = ("DC-BKP-01", "DC-BKP-02", "DC-BKP-03", "DC-BKP-05")
 UNIT = "atlassian-dc-backup@jira"
@@ -200,7 +200,7 @@ def test_the_database_comes_back_as_it_is(story: Story, row: Row) -> None:
 # ---- a product that is locked ----------------------------------------------------------------------------------------
 
 PORT, LOGIN, TOLD = 7901, "t0ken", "/run/maintenance.json"
-LOCKED = "atlassian-dc-backup@bitbucket"
+LOCKED, FOLDER = "atlassian-dc-backup@bitbucket", "/var/lib/atlassian-dc-backup/bitbucket"
 
 
 class Locked:
@@ -263,17 +263,19 @@ def test_a_kill_at_any_step_leaves_no_lock(locked: Locked, row: Row, step: str, 
         done
         systemctl kill --kill-whom={whom} --signal=KILL {LOCKED}
         for i in $(seq 300); do
-          case $(systemctl show -P ActiveState {LOCKED}) in failed|inactive) break ;; esac
+          case $(systemctl show -P ActiveState {LOCKED}) in failed|inactive)
+            [ -e {FOLDER}/lock.json ] || grep -q '"running"' {FOLDER}/last.json || break ;;
+          esac
           sleep 0.1
         done
         """,
     )
     told = locked.told()
-    lock = locked.lab.sh(BITBUCKET, "ls /var/lib/atlassian-dc-backup/bitbucket").split()
+    lock = locked.lab.sh(BITBUCKET, f"ls {FOLDER}").split()
     right = not told["locked"] and "lock.json" not in lock
     row(f"backup: killed ({whom}) at {step}", "not locked", "locked" if told["locked"] else "not locked", right)
     assert right, told
-    state = json.loads(locked.lab.sh(BITBUCKET, "cat /var/lib/atlassian-dc-backup/bitbucket/last.json"))
+    state = json.loads(locked.lab.sh(BITBUCKET, f"cat {FOLDER}/last.json"))
     assert (state["result"], "cut short" in state["reason"]) == ("failure", True)
 
 
