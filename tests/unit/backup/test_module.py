@@ -214,6 +214,14 @@ class TestSettingUp:
         )
         assert (done.returncode, done.stderr) == (2, "this is started by atlassian-dc-backup@INSTANCE.service\n")
 
+    def test_a_failure_starts_what_puts_it_in_order(self, host: Backed) -> None:
+        Outcome(host)
+        release = "atlassian-dc-backup-release@jira.service"
+        assert f"OnFailure={release}\n" in host.read(f"/etc/systemd/system/{UNIT}.service")
+        unit = host.read(f"/etc/systemd/system/{release}")
+        assert "User=atlassian-dc-backup\n" in unit
+        assert "ExecStart=/usr/local/libexec/atlassian-dc-backup release jira\n" in unit
+
     def test_the_account_may_read_and_nothing_else(self, host: Backed) -> None:
         Outcome(host)
         unit = host.read(f"/etc/systemd/system/{UNIT}.service")
