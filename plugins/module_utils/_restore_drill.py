@@ -74,8 +74,9 @@ class Checks:
 
     def add(self, name: str, outcome: str, detail: str, seconds: float = 0.0) -> None:
         """Note one."""
-        self.done.append(Check(name, outcome, detail, round(seconds, 1)))
-        self._say(f"{'<3>' if outcome == FAILED else '<6>'}{name}: {outcome}{f', {detail}' if detail else ''}")
+        check = Check(name, outcome, detail, round(seconds, 1))
+        self.done.append(check)
+        self._say(f"{'<3>' if outcome == FAILED else '<6>'}{check.words}")
 
     @contextlib.contextmanager
     def of(self, name: str, detail: str = "") -> Iterator[Callable[[str], None]]:

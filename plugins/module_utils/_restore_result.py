@@ -49,6 +49,11 @@ class Check:
     detail: str
     seconds: float
 
+    @property
+    def words(self) -> str:
+        """All of it in a line."""
+        return f"{self.name}: {self.outcome}{f', {self.detail}' if self.detail else ''}"
+
 
 @dataclass(frozen=True)
 class Result:

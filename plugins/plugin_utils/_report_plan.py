@@ -84,7 +84,7 @@ class Step:
         needs = list(dict.fromkeys(need for item in self.items for need in item.needs))
         if not needs:
             return STEPS[self.kind]
-        return f"{STEPS[self.kind]}, once what it needs is set ({', '.join(needs)})"
+        return f"{STEPS[self.kind]}, as far as what it needs is set ({', '.join(needs)})"
 
 
 @dataclass(frozen=True)

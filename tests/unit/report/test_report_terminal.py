@@ -46,7 +46,7 @@ ERROR  medium    DC-USR-05  jira1       No account shares the service account's 
 What harden would do, unless a reason says otherwise
     1  put right at once, without a restart: DC-DIR-01
     1  put right by a restart of the product, if atlassian_dc_allow_restart=true: DC-USR-01
-    1  put right by refusing traffic that is not declared, once what it needs is set
+    1  put right by refusing traffic that is not declared, as far as what it needs is set
        (atlassian_dc_admin_networks, atlassian_dc_proxy_addresses): DC-NET-01
     1  leave to a person: DC-DIR-06
     1  leave alone, for somebody accepts it: DC-DIR-04
