@@ -9,7 +9,7 @@ import pytest
 from fault_tables import rows_of, untried
 
 HOSTS, MARIADB, SNAPSHOT = (f"fidelity/test_backup{name}.py" for name in ("", "_mariadb", "_snapshot"))
-RUN, MODULE, MAINTENANCE = (f"unit/backup/test_{name}.py" for name in ("run", "module", "maintenance"))
+RUN, MODULE, MAINTENANCE = (f"unit/backup/test_{name}.py" for name in ("run", "backup_module", "maintenance"))
 FAULT = (HOSTS, "test_a_fault_is_told_and_the_next_run_is_a_good_one")
 NO_SNAPSHOT = (
     "the command for a snapshot fails",
