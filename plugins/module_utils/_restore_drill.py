@@ -204,7 +204,8 @@ class Drill:
     def _database(self, manifest: Manifest, database: DatabaseDump) -> str:
         """Load the database into a server of its own; return what can be said of it."""
         part = manifest.part(DATABASE)
-        assert part is not None  # noqa: S101 - a manifest with a database has that part
+        if part is None:
+            raise DrillError("the backup has no database")
         kind = SCRATCHES.get(database.kind)
         if kind is None:
             # Nothing here can load it, but it can be seen to be what was written.
