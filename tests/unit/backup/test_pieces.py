@@ -18,7 +18,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_rep
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import (
     LockedError,
     Restic,
-    ResticError,
     _sort_line,
     complaint_of,
     literal,
@@ -69,8 +68,8 @@ def test_a_stale_lock_keeps_nobody_out() -> None:
     assert left.asked == ["cat", "unlock", "cat"]
     with pytest.raises(LockedError, match=r"^the repository cannot be opened: somebody else has locked the repository"):
         Left(stale=False).open()
-    assert type(left._error("x", 1, "other words")) is ResticError
-    assert type(left._error("x", 11, "")) is LockedError
+    assert not isinstance(left._error("x", 1, "other words"), LockedError)
+    assert isinstance(left._error("x", 11, ""), LockedError)
 
 
 def names(*days: int) -> list[str]:

@@ -53,8 +53,7 @@ class Storage:
         self.mounts = folder / "mountinfo"
         self.mounts.write_text("22 1 0:21 / / rw - ext4 /dev/sda rw\n")
         monkeypatch.setattr(_backup_snapshot, "MOUNTS", str(self.mounts))
-        flags = lambda _path: SimpleNamespace(f_flag=0 if self.writable else os.ST_RDONLY)  # noqa: E731
-        monkeypatch.setattr(_backup_snapshot.os, "statvfs", flags)
+        monkeypatch.setattr(_backup_snapshot.os, "statvfs", self.flags)
         self.root = folder / "root/jira"
         self.shown = self.root / str(home).lstrip("/")
         self.left = folder / "left/jira"
@@ -68,6 +67,9 @@ class Storage:
             "exclude": [str(home / "caches")],
             "needed": [str(home / "data")],
         }
+
+    def flags(self, _path: str) -> SimpleNamespace:
+        return SimpleNamespace(f_flag=0 if self.writable else os.ST_RDONLY)
 
     def command(self, argv: Sequence[str], folder: str, _seconds: float) -> str:
         assert folder == str(self.root)
