@@ -310,15 +310,9 @@ class Restic:
         found = self._objects("snapshots cannot be listed", "snapshots", "--json", "--tag", ",".join(tags))
         return [item for item in found if isinstance(item.get("id"), str) and isinstance(item.get("tags"), list)]
 
-    def files(self, snapshot: str, paths: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-        """Yield what a snapshot holds: ``path``, ``type``, ``size``, ``mtime``.
-
-        Args:
-            snapshot: its number.
-            paths: what is looked for; also what lies right in these folders is yielded. All of it where there are none.
-
-        """
-        for item in self._objects(f"snapshot {snapshot[:8]} cannot be listed", "ls", "--json", snapshot, *paths):
+    def files(self, snapshot: str) -> Iterator[dict[str, Any]]:
+        """Yield what a snapshot holds: ``path``, ``type``, ``size``, ``mtime``; reads all its folders."""
+        for item in self._objects(f"snapshot {snapshot[:8]} cannot be listed", "ls", "--json", snapshot):
             if item.get("struct_type") == "node" or item.get("message_type") == "node":
                 yield item
 

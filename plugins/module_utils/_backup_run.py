@@ -606,7 +606,7 @@ class Backup:
     def _look(self, parts: list[Part], volumes: VolumeSnapshot | None) -> tuple[list[SampleFile], list[NeededPath]]:
         """See that what was saved is there, choose the sample, find what a restore needs.
 
-        What is looked for is chosen on the host: to list all that a snapshot holds takes longer than to make it.
+        All that a snapshot holds is listed: restic takes far longer to look for some hundred paths of many.
         """
         trees = [part for part in parts if part.part != DATABASE]  # for that see `_check_dump`
         given = {part["part"]: part["exclude"] for part in (*self.config["parts"], *self.config["node"]["parts"])}
@@ -621,7 +621,7 @@ class Backup:
             wanted = {*part.paths, *own, *(path[len(part.root) :] for path in inside_keys)}
             wanted.update(path for name, path in sample if name == part.part)
             missing = set(part.paths)
-            for item in self.restic.files(part.snapshot, sorted(map(part.place, wanted))):
+            for item in self.restic.files(part.snapshot):
                 path, size = item.get("path"), item.get("size", 0)
                 if not isinstance(path, str) or not isinstance(size, int):
                     continue

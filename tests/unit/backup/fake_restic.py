@@ -150,11 +150,7 @@ def main() -> int:
         print(json.dumps([{key: value for key, value in item.items() if key != "nodes"} for item in found]))
     elif command == "ls":
         tell(struct_type="snapshot", id=words[0])
-        paths = [Path(path) for path in words[1:]]
         for node in find(words[0])["nodes"]:
-            path = Path(node["path"])
-            if paths and not any(one in (path, path.parent) for one in paths):
-                continue
             tell(**{key: value for key, value in node.items() if key != "content"})
     elif command == "dump":
         node = next((node for node in find(words[0])["nodes"] if node["path"] == words[1]), None)

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,8 +101,8 @@ class TestWhole:
         place.rename(os.fsdecode(os.fsencode(place) + b"\xfc"))
         original = Restic.files
 
-        def files(self: Restic, snapshot: str, paths: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-            for item in original(self, snapshot, paths):
+        def files(self: Restic, snapshot: str) -> Iterator[dict[str, Any]]:
+            for item in original(self, snapshot):
                 yield {**item, "path": item["path"].encode("utf-8", "surrogateescape").decode("utf-8", "replace")}
 
         monkeypatch.setattr(Restic, "files", files)
