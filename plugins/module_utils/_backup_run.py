@@ -24,7 +24,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -67,9 +67,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_res
     words_of_seconds,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_sample import (
+    Choice,
     Node,
-    chosen_of,
-    files_below,
     hash_on_host,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_snapshot import (
@@ -608,18 +607,13 @@ class Backup:
 
         All that a snapshot holds is listed: restic takes far longer to look for some hundred paths of many.
         """
-        trees = [part for part in parts if part.part != DATABASE]  # for that see `_check_dump`
-        given = {part["part"]: part["exclude"] for part in (*self.config["parts"], *self.config["node"]["parts"])}
-        sample = set(chosen_of(self._files(trees, given, volumes), self.name))
         needed = {str(item["place"]): item for item in self.config["needed"]}
-        keys = [place for place, item in needed.items() if item["key"]]
+        keys: dict[str, dict[str, str]] = {place: {} for place, item in needed.items() if item["key"]}
         found: dict[str, str] = {}
-        nodes: dict[str, Node] = {}
-        for part in trees:
-            own = [place for place in needed if any(f"{place}/".startswith(f"{top}/") for top in part.paths)]
-            inside_keys = files_below(part.place(place) for place in own if place in keys)
-            wanted = {*part.paths, *own, *(path[len(part.root) :] for path in inside_keys)}
-            wanted.update(path for name, path in sample if name == part.part)
+        sample = Choice(self.name)
+        for part in parts:
+            if part.part == DATABASE:
+                continue  # see `_check_dump`
             missing = set(part.paths)
             for item in self.restic.files(part.snapshot):
                 path, size = item.get("path"), item.get("size", 0)
@@ -629,11 +623,19 @@ class Backup:
                 missing.discard(path)
                 if item.get("type") == "symlink":
                     self._see_link(path, path in needed, part, parts)
-                elif path in wanted:
+                    continue
+                if path in needed:
                     found[path] = part.part
-                    if item.get("type") == "file":
-                        stamp = nanoseconds(item.get("mtime"))
-                        nodes[path] = Node(part.part, part.snapshot, part.place(path), size, stamp, part.root)
+                # A name that is not UTF-8 cannot be asked for: restic tells it with this for each odd byte.
+                if item.get("type") != "file" or "\N{REPLACEMENT CHARACTER}" in path:
+                    continue
+                node = Node(part.part, part.snapshot, part.place(path), size, nanoseconds(item.get("mtime")), part.root)
+                if volumes and part.root:
+                    self._see_age(node, volumes)
+                for place, hashes in keys.items():
+                    if node.is_below(place):
+                        hashes[path] = hash_on_host(node) or self._stored_hash(node)
+                sample.offer(node)
             if missing:
                 raise BackupError(f"{part.part}: {sorted(missing)[0]} is not in the repository")
         needs = [
@@ -644,26 +646,11 @@ class Backup:
                 part=found.get(place),
                 place=place if place in found else None,
                 present=place in found,
-                sha256=self._hashes(node for node in nodes.values() if place in keys and node.is_below(place)),
+                sha256=keys.get(place, {}),
             )
             for place, item in needed.items()
         ]
-        # What was made or removed meanwhile is not in it.
-        return self._sample([nodes[path] for _part, path in sample if path in nodes]), needs
-
-    def _files(
-        self, parts: list[Part], left_out: Mapping[str, Any], volumes: VolumeSnapshot | None
-    ) -> Iterator[tuple[str, str]]:
-        """Yield all files that were saved as the host has them now: part, path without that of a snapshot."""
-        for part in parts:
-            tops = (part.place(path) for path in part.paths)
-            for path in files_below(tops, (part.root + path for path in left_out[part.part])):
-                if volumes and part.root:
-                    self._see_age(path, volumes)
-                yield part.part, path[len(part.root) :]
-
-    def _hashes(self, nodes: Iterable[Node]) -> dict[str, str]:
-        return {node.true_path: hash_on_host(node) or self._stored_hash(node) for node in nodes}
+        return self._sample(sample.nodes), needs
 
     def _see_link(self, path: str, needed: bool, part: Part, parts: list[Part]) -> None:
         """See that what a link leads to is saved where it matters: restic takes links as they are.
@@ -682,12 +669,12 @@ class Backup:
         if not any(target == root or target.startswith(f"{root}/") for root in saved):
             raise BackupError(f"{path} has become a link to {target}, which is not saved: {AGAIN}")
 
-    def _see_age(self, path: str, volumes: VolumeSnapshot) -> None:
+    def _see_age(self, node: Node, volumes: VolumeSnapshot) -> None:
         """See that a file of a snapshot of the storage was not changed after it."""
-        changed = os.lstat(path).st_mtime
+        changed = (node.time or 0) / 10**9
         if volumes.ended + CLOCKS < changed <= self.now():
             raise BackupError(
-                f"{path} was changed {changed - volumes.ended:.0f} seconds after the snapshot was made: what"
+                f"{node.path} was changed {changed - volumes.ended:.0f} seconds after the snapshot was made: what"
                 " atlassian_dc_backup_snapshot makes is none"
             )
 

@@ -6,12 +6,9 @@
 # pylint: disable=ansible-bad-function  # runs by itself, where there is no module
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import random
-import stat
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 SAMPLE = 200
@@ -52,51 +49,31 @@ class Node:
         return f"{self.true_path}/".startswith(f"{path}/")
 
 
-def files_below(paths: Iterable[str], left_out: Iterable[str] = ()) -> Iterator[str]:
-    """Yield the regular files at and below some paths; what cannot be listed is passed over.
+class Choice:
+    """Some of many files, each as likely as any other.
 
     Args:
-        paths: absolute.
-        left_out: paths at and below which none is yielded.
-
-    """
-    folders, passed = [], frozenset(left_out)
-    for path in paths:
-        with contextlib.suppress(OSError):
-            mode = os.lstat(path).st_mode
-            if stat.S_ISDIR(mode):
-                folders.append(path)
-            elif stat.S_ISREG(mode):
-                yield path
-    while folders:
-        with contextlib.suppress(OSError), os.scandir(folders.pop()) as listing:
-            for entry in listing:
-                if entry.path in passed:
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                elif entry.is_file(follow_symlinks=False):
-                    yield entry.path
-
-
-def chosen_of(files: Iterable[tuple[str, str]], seed: str) -> list[tuple[str, str]]:
-    """Return some files of many, each as likely as any other: part and path.
-
-    Args:
-        files: all of them; empty and very long ones are not chosen.
         seed: the same one chooses the same of the same files.
 
+    Attributes:
+        nodes: those that are chosen.
+
     """
-    chance = random.Random(seed)  # noqa: S311 - which files are looked at is no secret
-    chosen: list[tuple[str, str]] = []
-    for number, (part, path) in enumerate(files):
-        place = len(chosen) if len(chosen) < SAMPLE else chance.randrange(number + 1)
-        if place >= SAMPLE:
-            continue
-        with contextlib.suppress(OSError):
-            if 0 < os.lstat(path).st_size <= FILE_BYTES:
-                chosen[place : place + 1] = [(part, path)]
-    return chosen
+
+    def __init__(self, seed: str) -> None:
+        self.nodes: list[Node] = []
+        self._chance = random.Random(seed)  # noqa: S311 - which files are looked at is no secret
+        self._seen = 0
+
+    def offer(self, node: Node) -> None:
+        """Take a file into account; empty and very long ones are not chosen."""
+        if not 0 < node.size <= FILE_BYTES:
+            return
+        self._seen += 1
+        if len(self.nodes) < SAMPLE:
+            self.nodes.append(node)
+        elif (place := self._chance.randrange(self._seen)) < SAMPLE:
+            self.nodes[place] = node
 
 
 def hash_on_host(node: Node) -> str | None:
