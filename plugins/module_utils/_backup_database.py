@@ -32,7 +32,10 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_res
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_rows import RowCounter
 
 MAX_COMPLAINT = 400
+HEAD, TAIL = 64, 4096
+"""How much of the beginning and of the end of a dump is looked at."""
 CONNECT_SECONDS = "30"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 COUNT_ROWS = """
 SELECT format('SELECT json_build_array(%L, count(*)) FROM %I.%I', n.nspname || '.' || c.relname, n.nspname, c.relname)
@@ -130,11 +133,12 @@ class Dump(abc.ABC):
             stream: Any = process.stdout
             widen(stream)
             try:
-                while data := stream.read(CHUNK):
+                while data := stream.read1(CHUNK):
                     self._digest.update(data)
                     self.bytes += len(data)
-                    self._head = self._head or data[:64]
-                    self._tail = (self._tail + data)[-4096:]
+                    if len(self._head) < HEAD:
+                        self._head += data[:HEAD]
+                    self._tail = (self._tail + data[-TAIL:])[-TAIL:]
                     take(data)
             except BaseException:
                 process.kill()
@@ -193,13 +197,15 @@ class PostgreSQL(Dump):
         self._rows: dict[str, int] = {}
 
     def _environment(self) -> dict[str, str]:
+        # What does not leave the host need not be encrypted, unless the server or the product wants it.
+        encrypted = "allow" if self.config["host"] in LOOPBACK else ""
         given = {
             "PGHOST": self.config["host"],
             "PGPORT": str(self.config["port"]),
             "PGUSER": self.config["user"],
             "PGDATABASE": self.config["name"],
             "PGPASSWORD": self._password,
-            "PGSSLMODE": self.config.get("ssl_mode") or "",
+            "PGSSLMODE": self.config.get("ssl_mode") or encrypted,
             "PGSSLROOTCERT": self.config.get("ssl_root") or "",
             "PGCONNECT_TIMEOUT": CONNECT_SECONDS,
             "PGCLIENTENCODING": "UTF8",
@@ -233,8 +239,10 @@ class PostgreSQL(Dump):
             raise DumpError("no snapshot of the database is held")
         self._client = client_version(["pg_dump", "--version"], self._environment())
         options = ["--format=custom", "--compress=0", "--no-password", f"--snapshot={self._snapshot}"]
+        # The rows meanwhile.
+        self._session.put(COUNT_ROWS)
         self._copy(["pg_dump", *options], take)
-        self._rows = dict(map(_row, self._session.ask(COUNT_ROWS)))
+        self._rows = dict(map(_row, self._session.answer()))
 
     def told(self) -> DatabaseDump:
         """Return what the manifest says of it."""
@@ -277,12 +285,25 @@ class _Session:
             DumpError: one failed, or the session is lost.
 
         """
+        self.put(text)
+        return self.answer()
+
+    def put(self, text: str) -> None:
+        """Begin to have commands run; `answer` waits for them."""
         put: Any = self._process.stdin
-        got: Any = self._process.stdout
-        lines: list[str] = []
         with contextlib.suppress(OSError):  # it has ended, which its answer tells
             put.write(f"{text.strip()}\n\\echo '{self.END}'\n".encode())
             put.flush()
+
+    def answer(self) -> Iterator[str]:
+        """Return the lines of the answer to what was put last.
+
+        Raises:
+            DumpError: a command failed, or the session is lost.
+
+        """
+        got: Any = self._process.stdout
+        lines: list[str] = []
         for line in got:
             words = line.decode("utf-8", "replace").rstrip("\n")
             if words == self.END:

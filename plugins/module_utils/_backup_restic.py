@@ -5,7 +5,7 @@
 
 Password and access keys reach restic in its environment, never as arguments. What restic writes is read as it comes, in
 lines of JSON that may be anything. Versions from 0.14 on are understood: the words of their errors are matched where
-their exit codes do not tell (codes 10 to 12 came with 0.17,
+their exit codes do not tell (codes 10 and 12 came with 0.17,
 https://restic.readthedocs.io/en/stable/075_scripting.html#exit-codes).
 """
 
@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 CHUNK = 1024 * 1024
 F_SETPIPE_SZ = 1031
@@ -34,9 +34,21 @@ MAX_FAILED = 1000
 """Most paths that could not be read of which the names are kept."""
 INCOMPLETE = 3
 """Code with which restic ends where it has made a snapshot without all files."""
-NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
+NO_REPOSITORY, WRONG_PASSWORD = 10, 12
 GRACE_SECONDS = 10
-"""How long it may take to let go of the repository once its time is over."""
+"""How long it may take to let go of the repository once it is to end."""
+AT_ONCE = 2
+"""How many times restic is run at once at most."""
+SMALL_INDEX = 32 * 1024**2
+"""Longest index of a repository with which that is done: each run holds up to ten times of it in memory."""
+CAN_SKIP_SCAN = (0, 15)
+"""Version that need not walk all there is a second time, to tell how long it will take
+(https://restic.readthedocs.io/en/stable/047_tuning_backup_parameters.html, https://github.com/restic/restic/pull/3931).
+"""
+UNLOCKED = "--no-lock"
+"""For what only reads: restic waits a fifth of a second for each lock. Nobody removes what is still referred to."""
+
+Result = TypeVar("Result")
 
 _MEANINGS = (
     (r"wrong password|no key found", "the password of the repository is wrong"),
@@ -71,10 +83,6 @@ class ResticError(Exception):
 
 class NoRepositoryError(ResticError):
     """There is no repository at this address."""
-
-
-class LockedError(ResticError):
-    """Somebody has locked the repository, who may be long gone."""
 
 
 class DamagedError(ResticError):
@@ -186,14 +194,18 @@ class Restic:
             "RESTIC_CACHE_DIR": cache,
             "RESTIC_PROGRESS_FPS": "0.0001",
             "LC_ALL": "C.UTF-8",
-            # Half of what the unit may use; the rest is for what restic does not count.
-            "GOMEMLIMIT": "512MiB",
+            # Less than half of what the unit may use, for two of them. Below that, memory is cheaper than tidying it.
+            "GOMEMLIMIT": "400MiB",
+            "GOGC": "400",
         }
+        self._cache = cache
+        self._known: tuple[int, ...] | None = None
         self._limit = limit
         self._overdue = False
-        self._process: subprocess.Popen[bytes] | None = None
+        self._given_up = False
+        self._processes: list[subprocess.Popen[bytes]] = []
         if limit:
-            timer = threading.Timer(limit, self._end)
+            timer = threading.Timer(limit, self._be_over)
             timer.daemon = True
             timer.start()
 
@@ -208,22 +220,94 @@ class Restic:
             )
         except OSError as exc:
             raise ResticError(f"restic cannot be started: {exc.strerror}") from exc
-        self._process = process
-        if self._overdue:
+        self._processes.append(process)
+        if self._overdue or self._given_up:
             process.kill()
         return process
 
-    def _end(self) -> None:
-        """End what runs: the time is over."""
+    def _be_over(self) -> None:
         self._overdue = True
-        process = self._process
-        if process is not None and process.poll() is None:
+        self._end()
+
+    def _give_up(self) -> None:
+        self._given_up = True
+        self._end()
+
+    def _end(self) -> None:
+        """End all that runs."""
+        running = [process for process in self._processes if process.poll() is None]
+        for process in running:
             # So that it takes its lock away, if the repository answers.
             process.send_signal(signal.SIGINT)
-            deadline = time.monotonic() + GRACE_SECONDS
-            while process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.1)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while any(process.poll() is None for process in running) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for process in running:
             process.kill()
+
+    def do_all(self, jobs: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Do several things with the repository, some at a time where `may_run_beside`.
+
+        Where one of them fails, the others are ended.
+
+        Args:
+            jobs: what is done, in the order in which it is begun; the first one in the thread of the caller.
+
+        Returns:
+            What they come to, in the same order.
+
+        Raises:
+            Exception: what has failed first.
+
+        """
+        if len(jobs) < 2 or not self.may_run_beside():
+            return [job() for job in jobs]
+        waiting = iter(list(enumerate(jobs)))
+        results: dict[int, Result] = {}
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            for number, job in waiting:
+                results[number] = job()
+
+        def help_out() -> None:
+            try:
+                work()
+            except BaseException as exc:
+                failed.append(exc)
+                self._give_up()
+
+        first, job = next(waiting)
+        helpers = [threading.Thread(target=help_out, daemon=True) for _number in range(AT_ONCE - 1)]
+        for helper in helpers:
+            helper.start()
+        try:
+            results[first] = job()
+            work()
+            for helper in helpers:
+                helper.join()
+        except ResticError:
+            if not failed:
+                raise
+        finally:
+            if len(results) < len(jobs):
+                self._give_up()
+            for helper in helpers:
+                helper.join()
+            self._given_up = False
+        if failed:
+            raise failed[0]
+        return [results[number] for number in range(len(jobs))]
+
+    def may_run_beside(self) -> bool:
+        """Whether this host has the memory to run restic several times at once, as far as it knows the repository."""
+        with contextlib.suppress(OSError):
+            folders = [os.path.join(entry.path, "index") for entry in os.scandir(self._cache) if entry.is_dir()]
+            files = [
+                os.path.join(at, name) for top in folders for at, _folders, names in os.walk(top) for name in names
+            ]
+            return 0 < sum(os.path.getsize(path) for path in files) <= SMALL_INDEX
+        return False
 
     def _error(self, what: str, code: int, text: str) -> ResticError:
         told = complaint_of(text, self._secrets)
@@ -237,8 +321,7 @@ class Restic:
             told = (
                 f"restic did not end within {words_of_seconds(self._limit)}: the repository is slow, or never answers"
             )
-        locked = code == LOCKED or "already locked" in text
-        return LockedError(f"{what}: {told}") if locked else ResticError(f"{what}: {told}")
+        return ResticError(f"{what}: {told}")
 
     def _lines(self, what: str, *arguments: str, accept: tuple[int, ...] = (0,)) -> Iterator[bytes]:
         """Yield the lines that restic writes; raise ResticError after the last one where it has failed."""
@@ -279,6 +362,13 @@ class Restic:
         text = b"".join(self._lines("restic", "version")).decode("utf-8", "replace")
         return text.split()[1] if len(text.split()) > 1 else ""
 
+    def _numbers(self) -> tuple[int, ...]:
+        """Return the version of restic as numbers, none where it does not tell it."""
+        if self._known is None:
+            found = re.match(r"(\d+)\.(\d+)", self.version())
+            self._known = (int(found[1]), int(found[2])) if found else ()
+        return self._known
+
     def open(self) -> None:
         """See that the repository is there and its password is right.
 
@@ -290,12 +380,8 @@ class Restic:
             ResticError: it cannot be opened.
 
         """
-        what = "the repository cannot be opened"
-        try:
-            self._do(what, "cat", "config")
-        except LockedError:
+        if list(self._lines("the repository cannot be opened", "list", "locks")):
             self.unlock()
-            self._do(what, "cat", "config")
 
     def create(self) -> None:
         """Make the repository."""
@@ -307,12 +393,12 @@ class Restic:
 
     def snapshots(self, *tags: str) -> list[dict[str, Any]]:
         """Return the snapshots that have all of some tags."""
-        found = self._objects("snapshots cannot be listed", "snapshots", "--json", "--tag", ",".join(tags))
+        found = self._objects("snapshots cannot be listed", "snapshots", UNLOCKED, "--json", "--tag", ",".join(tags))
         return [item for item in found if isinstance(item.get("id"), str) and isinstance(item.get("tags"), list)]
 
     def files(self, snapshot: str) -> Iterator[dict[str, Any]]:
         """Yield what a snapshot holds: ``path``, ``type``, ``size``, ``mtime``; reads all its folders."""
-        for item in self._objects(f"snapshot {snapshot[:8]} cannot be listed", "ls", "--json", snapshot):
+        for item in self._objects(f"snapshot {snapshot[:8]} cannot be listed", "ls", UNLOCKED, "--json", snapshot):
             if item.get("struct_type") == "node" or item.get("message_type") == "node":
                 yield item
 
@@ -326,7 +412,7 @@ class Restic:
 
         """
         with tempfile.TemporaryFile() as errors:
-            process = self._start("dump", snapshot, path, stderr=errors)
+            process = self._start("dump", UNLOCKED, snapshot, path, stderr=errors)
             with process:
                 stream: Any = process.stdout
                 widen(stream)
@@ -348,7 +434,7 @@ class Restic:
             ResticError: it cannot be checked, or not in that time.
 
         """
-        command = ("check", "--no-lock", f"--read-data-subset={share}/{shares}")
+        command = ("check", UNLOCKED, f"--read-data-subset={share}/{shares}")
         with tempfile.TemporaryFile() as kept:
             process = self._start(*command, stderr=subprocess.STDOUT, stdout=kept)
             try:
@@ -397,6 +483,8 @@ class Restic:
 
         """
         options = [f"--exclude={pattern}" for pattern in exclude]
+        if self._numbers() >= CAN_SKIP_SCAN:
+            options.append("--no-scan")
         command = ("backup", "--json", "--host", host, *_tagged(tags), *options, "--", *paths)
         summary: dict[str, Any] = {}
         failed: list[tuple[str, str]] = []

@@ -10,18 +10,14 @@ whatever ends a run early, what it leaves is no backup, and the next run removes
 # pylint: disable=ansible-bad-function  # runs by itself, where there is no module
 from __future__ import annotations
 
-import calendar
 import contextlib
 import fcntl
 import functools
-import hashlib
 import json
 import math
 import os
-import re
 import signal
 import stat
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +28,6 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _bac
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_database import (
     Dump,
     DumpError,
-    PostgreSQL,
     dump_of,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_keep import Stored, kept, stored, time_of
@@ -50,13 +45,12 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_man
     Instance,
     Manifest,
     ManifestError,
-    NeededPath,
     Part,
-    SampleFile,
     Snapshot,
     parse_manifest,
     tags_of,
 )
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_proof import AGAIN, Proof, ProofError
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import (
     MAX_FAILED,
     DamagedError,
@@ -66,11 +60,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_res
     literal,
     words_of_seconds,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_sample import (
-    Choice,
-    Node,
-    hash_on_host,
-)
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_sample import nanoseconds
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_snapshot import (
     SnapshotError,
     VolumeSnapshot,
@@ -92,13 +82,6 @@ CONFIG = "/etc/atlassian-dc/backup"
 """Where the module writes what is backed up, and the secrets for that."""
 LOCK_FILE = "lock.json"
 """What takes the lock of the product away, as long as there is one."""
-SAMPLE_BYTES = 1024**3
-"""Most that is read for it."""
-READ_BACK_BYTES = 8 * 1024**2
-"""Longest file of it that is read back from the repository at once; the drill reads all."""
-MAX_CHANGED = 5
-"""Most files of it that have changed since and are hashed in the repository: each takes a start of restic."""
-CHUNK = 1024 * 1024
 PRUNE_SECONDS = 7 * 86400
 CHECK_SECONDS = 7 * 86400
 CHECK_SHARES = 13
@@ -106,16 +89,10 @@ CHECK_SHARES = 13
 CHECK_TIME = 0.25
 """Most of the time for a backup that a check may take."""
 MAX_NAMED = 5
-AGAIN = "run role backup again"
 SETTLE = 5.0
 """Seconds for which a claim is left alone at least before it is believed to be the first."""
-CLOCKS = 10
-"""Seconds by which the clock of a file server may be ahead of that of the host."""
-LIST_BYTES = 16 * 1024**2
-"""How much of a dump is handed to pg_restore at most, which has to find its list of contents in it."""
 _BEGUN = time.monotonic()
 EMERGENCY, WARNING, INFO = "<3>", "<4>", "<6>"
-_MTIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 
 
 class BackupError(Exception):
@@ -138,21 +115,6 @@ def say(line: str) -> None:
 def backup_name(now: float) -> str:
     """Return the name of a backup that is begun at a moment."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-
-
-def nanoseconds(text: Any) -> int | None:
-    """Return a time as restic writes it in nanoseconds since 1970, None where it is none."""
-    found = _MTIME.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
-        return None
-    try:
-        seconds = calendar.timegm(time.strptime(found[1], "%Y-%m-%dT%H:%M:%S"))
-    except ValueError:
-        return None
-    if found[3] != "Z":
-        hours, minutes = found[3][1:].split(":")
-        seconds -= (-1 if found[3][0] == "-" else 1) * (int(hours) * 3600 + int(minutes) * 60)
-    return seconds * 10**9 + int((found[2] or "").ljust(9, "0"))
 
 
 def success_of(manifest: Manifest, finished: float, seconds: float) -> Success:
@@ -311,7 +273,7 @@ class Backup:
             # What is in the repository already, restic does not write again: damage there is damage to this backup.
             result = FAILED if state.damage else DONE
             state = replace(state, result=result, reason=state.damage, warnings=tuple(self.warnings))
-        except (BackupError, ResticError, DumpError, LockError, ManifestError, SnapshotError) as exc:
+        except (BackupError, ResticError, DumpError, LockError, ManifestError, ProofError, SnapshotError) as exc:
             state = replace(state, result=FAILED, reason=str(exc), warnings=tuple(self.warnings))
         except OSError as exc:
             reason = f"{exc.filename or self.folder}: {exc.strerror or exc}"
@@ -456,32 +418,36 @@ class Backup:
         made: list[Part] = []
         with self._volumes(kind) as volumes:
             with self._held(lock):
+                # Files after the database: they are only added, so that no row is without its file.
+                left = [] if volumes else parts
                 if dump:
-                    with dump.held():
+                    with contextlib.ExitStack() as held:
+                        held.enter_context(dump.held())
                         if volumes and dump.at_once:
                             volumes.take()
-                        made.append(self._save_dump(key, dump))
+                        if left and dump.at_once and self.restic.may_run_beside():
+                            made += self._save_beside(key, dump, left, held)
+                            left = []
+                        else:
+                            made.append(self._save_dump(key, dump))
                     for note in dump.notes:
                         self._warn(note)
                     if lock:
                         lock.progress(50)
-                # Files after the database: they are only added, so that no row is without its file.
                 if volumes and not volumes.taken:
                     volumes.take()
-                if not volumes:
-                    made += self._save_all(key, parts)
+                made += [save() for save in self._savers(key, left)]
                 if lock:
                     lock.progress(100)
                     lock.done()
             if volumes:
-                made += self._save_all(key, parts, volumes)
-            made = self._read_back(key, made)
-            sample, needed = self._look(made, volumes)
+                made += [save() for save in self._savers(key, parts, volumes)]
+            proof = Proof(self.config, self.name, self.restic, self.now, volumes)
+            made = proof.see(made, dump, lambda: self._stored(key))
+            sample = proof.sample()
             if volumes:
                 # Whoever removes it under the backup makes holes that look as if files were gone.
                 volumes.check()
-        if dump is not None:
-            self._check_dump(made[0], dump)
         instance = self.config["instance"]
         manifest = Manifest(
             backup=self.name,
@@ -497,8 +463,8 @@ class Backup:
             collection=self.config["collection"],
             parts=tuple(made),
             database=dump.told() if dump else None,
-            sample=tuple(sample),
-            needed=tuple(needed),
+            sample=sample,
+            needed=proof.needed(),
             lock=lock.times if lock else None,
             snapshot=_moment_of(volumes, dump) if volumes else None,
         )
@@ -536,11 +502,13 @@ class Backup:
             if problem:
                 self._warn(problem)
 
-    def _save_all(self, key: str, parts: list[dict[str, Any]], volumes: VolumeSnapshot | None = None) -> list[Part]:
-        """Save the files of all parts; of those that a snapshot of the storage shows, as it shows them."""
+    def _savers(
+        self, key: str, parts: list[dict[str, Any]], volumes: VolumeSnapshot | None = None
+    ) -> list[Callable[[], Part]]:
+        """Return what saves the files of each part; of those that a snapshot of the storage shows, as it shows them."""
         shown = self.config["snapshot"]["parts"] if volumes else ()
         return [
-            self._save_files(key, part, volumes.root if volumes and part["part"] in shown else "")
+            functools.partial(self._save_files, key, part, volumes.root if volumes and part["part"] in shown else "")
             for part in parts
             if self._there(part)
         ]
@@ -555,6 +523,17 @@ class Backup:
             raise BackupError(f"the dump has {dump.bytes} bytes, but the repository has taken {saved.bytes}")
         seconds = max(self.now() - begun, 0.0)
         return Part(DATABASE, saved.snapshot, (f"/{dump.file}",), dump.bytes, 1, seconds, dump.sha256)
+
+    def _save_beside(self, key: str, dump: Dump, parts: list[dict[str, Any]], held: contextlib.ExitStack) -> list[Part]:
+        """Save the dump of a moment that is over already, and meanwhile the files."""
+
+        def database() -> Part:
+            part = self._save_dump(key, dump)
+            # Files may take hours yet, and what keeps the moment keeps the database from being cleaned up.
+            held.close()
+            return part
+
+        return self.restic.do_all([database, *self._savers(key, parts)])
 
     @staticmethod
     def _there(part: Mapping[str, Any]) -> list[str]:
@@ -587,150 +566,6 @@ class Backup:
             self.tell(f"{INFO}{len(saved.failed)} files were removed while they were backed up")
         seconds = max(self.now() - begun, 0.0)
         return Part(part["part"], saved.snapshot, tuple(paths), saved.bytes, saved.files, seconds, None, exclude, root)
-
-    # ---- reading it back ---------------------------------------------------------------------
-
-    def _read_back(self, key: str, parts: list[Part]) -> list[Part]:
-        """Return the parts with their whole numbers, as the repository has them."""
-        there = [item for item in self._stored(key) if item.name == self.name]
-        whole = []
-        for part in parts:
-            numbers = there[0].parts.get(part.part, []) if there else []
-            found = [number for number in numbers if number.startswith(part.snapshot)]
-            if len(found) != 1:
-                raise BackupError(f"the repository does not have snapshot {part.snapshot} of {part.part}")
-            whole.append(replace(part, snapshot=found[0]))
-        return whole
-
-    def _look(self, parts: list[Part], volumes: VolumeSnapshot | None) -> tuple[list[SampleFile], list[NeededPath]]:
-        """See that what was saved is there, choose the sample, find what a restore needs.
-
-        All that a snapshot holds is listed: restic takes far longer to look for some hundred paths of many.
-        """
-        needed = {str(item["place"]): item for item in self.config["needed"]}
-        keys: dict[str, dict[str, str]] = {place: {} for place, item in needed.items() if item["key"]}
-        found: dict[str, str] = {}
-        sample = Choice(self.name)
-        for part in parts:
-            if part.part == DATABASE:
-                continue  # see `_check_dump`
-            missing = set(part.paths)
-            for item in self.restic.files(part.snapshot):
-                path, size = item.get("path"), item.get("size", 0)
-                if not isinstance(path, str) or not isinstance(size, int):
-                    continue
-                path = path[len(part.root) :] if path.startswith(f"{part.root}/") else ""
-                missing.discard(path)
-                if item.get("type") == "symlink":
-                    self._see_link(path, path in needed, part, parts)
-                    continue
-                if path in needed:
-                    found[path] = part.part
-                # A name that is not UTF-8 cannot be asked for: restic tells it with this for each odd byte.
-                if item.get("type") != "file" or "\N{REPLACEMENT CHARACTER}" in path:
-                    continue
-                node = Node(part.part, part.snapshot, part.place(path), size, nanoseconds(item.get("mtime")), part.root)
-                if volumes and part.root:
-                    self._see_age(node, volumes)
-                for place, hashes in keys.items():
-                    if node.is_below(place):
-                        hashes[path] = hash_on_host(node) or self._stored_hash(node)
-                sample.offer(node)
-            if missing:
-                raise BackupError(f"{part.part}: {sorted(missing)[0]} is not in the repository")
-        needs = [
-            NeededPath(
-                tree=item["tree"],
-                path=item["path"],
-                needed=item["needed"],
-                part=found.get(place),
-                place=place if place in found else None,
-                present=place in found,
-                sha256=keys.get(place, {}),
-            )
-            for place, item in needed.items()
-        ]
-        return self._sample(sample.nodes), needs
-
-    def _see_link(self, path: str, needed: bool, part: Part, parts: list[Part]) -> None:
-        """See that what a link leads to is saved where it matters: restic takes links as they are.
-
-        Links that were there when this was set up lead to what is saved as well, or need not be followed. Others have
-        been made since, as when somebody moves what takes much room to another disk.
-        """
-        if not needed and os.path.dirname(path) not in part.paths:
-            return
-        target = os.path.realpath(path)
-        if self.config["links"].get(path) == target or not (
-            os.path.exists(target) if needed else os.path.isdir(target)
-        ):
-            return
-        saved = [root for each in parts if each.part != DATABASE for root in each.paths]
-        if not any(target == root or target.startswith(f"{root}/") for root in saved):
-            raise BackupError(f"{path} has become a link to {target}, which is not saved: {AGAIN}")
-
-    def _see_age(self, node: Node, volumes: VolumeSnapshot) -> None:
-        """See that a file of a snapshot of the storage was not changed after it."""
-        changed = (node.time or 0) / 10**9
-        if volumes.ended + CLOCKS < changed <= self.now():
-            raise BackupError(
-                f"{node.path} was changed {changed - volumes.ended:.0f} seconds after the snapshot was made: what"
-                " atlassian_dc_backup_snapshot makes is none"
-            )
-
-    def _sample(self, chosen: list[Node]) -> list[SampleFile]:
-        """Return the sample with its hashes; some of it is read back from the repository."""
-        sample: list[SampleFile] = []
-        total, count, one_read = 0, 0, False
-        for node in sorted(chosen, key=lambda node: node.path):
-            total += node.size
-            if total > SAMPLE_BYTES:
-                break
-            digest = hash_on_host(node)
-            changed = digest is None
-            if digest is None:
-                count += 1
-                if count > MAX_CHANGED:
-                    continue
-                digest = self._stored_hash(node)
-            elif not one_read and node.size <= READ_BACK_BYTES:
-                one_read = True
-                if digest != self._stored_hash(node):
-                    raise BackupError(f"{node.path} comes back from the repository with another content")
-            sample.append(SampleFile(node.part, node.true_path, node.size, digest, changed))
-        return sample
-
-    def _stored_hash(self, node: Node) -> str:
-        digest = hashlib.sha256()
-        self.restic.dump(node.snapshot, node.path, digest.update)
-        return digest.hexdigest()
-
-    def _check_dump(self, part: Part, dump: Dump) -> None:
-        """See that the tool of the database takes the dump as the repository has it; of others, that all is there."""
-        if not isinstance(dump, PostgreSQL):
-            sizes = [item.get("size") for item in self.restic.files(part.snapshot) if item.get("path") == part.paths[0]]
-            if sizes != [part.bytes]:
-                raise BackupError(f"the dump has {part.bytes} bytes, but the repository has {sizes} of it")
-            return
-        with subprocess.Popen(
-            ["pg_restore", "--list"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        ) as process:
-            target: Any = process.stdin
-            given = 0
-
-            def give(data: bytes) -> None:
-                nonlocal given
-                given += len(data)
-                target.write(data)
-                if given > LIST_BYTES:
-                    raise _EnoughError
-
-            with contextlib.suppress(BrokenPipeError, _EnoughError):  # it needs no more than the beginning
-                self.restic.dump(part.snapshot, part.paths[0], give)
-            _out, told = process.communicate()
-        if process.returncode != 0:
-            words = told.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason told"]
-            raise BackupError(f"pg_restore does not take the dump in the repository: {words[0]}")
 
     # ---- afterwards --------------------------------------------------------------------------
 
@@ -777,10 +612,6 @@ class Backup:
         # Another node may be about to finish it.
         mine = backup.node in ("", self.config["host"]) and backup.name < self.name
         return mine or time_of(backup.name) < self.begun - self.config["time_limit"]
-
-
-class _EnoughError(Exception):
-    """No more of a dump is needed."""
 
 
 # ---- the program -----------------------------------------------------------------------------------------------------

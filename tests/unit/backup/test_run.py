@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _backup_run
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _backup_proof, _backup_run
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_maintenance import Maintenance
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_restic import (
     DamagedError,
@@ -25,10 +25,10 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_res
     ResticError,
     Saved,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import (
-    BackupError,
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import BackupError, main
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_sample import (
+    Node,
     hash_on_host,
-    main,
     nanoseconds,
 )
 from unit.backup.backup_host import DUMP, KEY, START, BackupHost
@@ -111,7 +111,7 @@ class TestWhole:
     def test_a_file_that_has_changed_since_is_hashed_in_the_repository(
         self, host: BackupHost, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_backup_run, "hash_on_host", lambda _node: None)
+        monkeypatch.setattr(_backup_proof, "hash_on_host", lambda _node: None)
         host.run()
         (backup,) = host.stored()
         sample = {item.path: item for item in host.manifest(backup).sample}
@@ -257,8 +257,8 @@ class TestFailure:
             ("snapshots", [1, "ciphertext verification failed"], "damaged"),
             ("ls", [1, "tree 1234 not found in repository"], "data is missing"),
             ("dump", [1, "blob not found"], "data is missing"),
-            ("cat", [1, "dial tcp: connection refused"], "it cannot be reached"),
-            ("cat", [1, "x509: certificate signed by unknown authority"], "the certificate of the server"),
+            ("list", [1, "dial tcp: connection refused"], "it cannot be reached"),
+            ("list", [1, "x509: certificate signed by unknown authority"], "the certificate of the server"),
         ],
     )
     def test_a_repository_that_fails(self, host: BackupHost, command: str, told: list[object], words: str) -> None:
@@ -296,7 +296,7 @@ class TestFailure:
     def test_what_comes_back_otherwise_than_it_is_on_the_host(
         self, host: BackupHost, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_backup_run, "hash_on_host", lambda _node: "0" * 64)
+        monkeypatch.setattr(_backup_proof, "hash_on_host", lambda _node: "0" * 64)
         self.failed(host, "comes back from the repository with another content")
 
     def test_a_state_that_is_damaged_is_written_anew(self, host: BackupHost) -> None:
@@ -638,11 +638,11 @@ class TestPieces:
     def test_a_file_that_is_another_one_has_no_hash(self, tmp_path: Path) -> None:
         path = tmp_path / "x"
         path.write_text("x")
-        info = path.stat()
-        node = _backup_run.Node("home-x", "0" * 64, str(path), 1, info.st_mtime_ns)
+        os.utime(path, (START, START))
+        node = Node("home-x", "0" * 64, str(path), 1, "2026-11-29T10:00:00Z")
         assert hash_on_host(node) == sha256(b"x")
         path.write_text("y")
-        os.utime(path, ns=(0, info.st_mtime_ns + 1))
+        os.utime(path, (START, START + 1))
         assert hash_on_host(node) is None
         path.unlink()
         path.symlink_to("/etc/hostname")

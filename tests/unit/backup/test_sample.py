@@ -32,3 +32,28 @@ def test_each_is_as_likely_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None
     # Expected 100 each, with a deviation of 9.
     assert min(times.values()) > 60
     assert max(times.values()) < 140
+
+
+def test_several_that_have_chosen_are_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_backup_sample, "SAMPLE", 10)
+    times: Counter[str] = Counter()
+    for seed in range(400):
+        choices = [Choice(f"{seed} {part}") for part in range(3)]
+        for part, count in enumerate((0, 4, 36)):
+            for number in range(count):
+                choices[part].offer(Node("home", "1234", f"/{part}/{number}", 1, None))
+        nodes = Choice.among(choices, str(seed))
+        assert nodes == Choice.among(choices, str(seed))
+        times.update(node.path for node in nodes)
+    assert sum(times.values()) == 4000
+    # Expected 100 each, with a deviation of 9.
+    assert min(times.values()) > 60
+    assert max(times.values()) < 140
+
+
+def test_few_are_all_there_whoever_has_chosen_them() -> None:
+    one, other = Choice("one"), Choice("other")
+    one.offer(Node("home", "1234", "/a", 1, None))
+    other.offer(Node("home", "1234", "/b", 1, None))
+    assert {node.path for node in Choice.among([one, other], "any")} == {"/a", "/b"}
+    assert Choice.among([], "any") == []

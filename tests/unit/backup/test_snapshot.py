@@ -23,7 +23,8 @@ import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils import _backup_run, _backup_snapshot
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_maintenance import Maintenance
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import parse_manifest
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import CLOCKS, LOCK_FILE
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_proof import CLOCKS
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import LOCK_FILE
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_snapshot import (
     SnapshotError,
     Volumes,
@@ -490,7 +491,7 @@ class TestBackup:
             return Maintenance("git", "http://git", PROTOCOL, {"token": "t0ken"}, path, 60, product, sleep=_nothing)
 
         monkeypatch.setattr(_backup_run, "maintenance_of", lock)
-        take, save, seen = backed.taken.take, _backup_run.Backup._save_all, []
+        take, save, seen = backed.taken.take, _backup_run.Backup._save_files, []
 
         def taking() -> None:
             seen.append(product.locked)
@@ -501,9 +502,9 @@ class TestBackup:
             return save(*given)
 
         monkeypatch.setattr(backed.taken, "take", taking)
-        monkeypatch.setattr(_backup_run.Backup, "_save_all", saving)
+        monkeypatch.setattr(_backup_run.Backup, "_save_files", saving)
         assert backed.host.run().result == "success", backed.host.last().reason
-        assert seen == [True, False]
+        assert seen == [True, False, False]
 
     def test_no_snapshot_no_backup(self, backed: Backed) -> None:
         backed.storage.fault = "create"
