@@ -41,6 +41,9 @@ AT_ONCE = 2
 """How many times restic is run at once at most."""
 SMALL_INDEX = 32 * 1024**2
 """Longest index of a repository with which that is done: each run holds up to ten times of it in memory."""
+KEEPS_LIMIT = (0, 14)
+"""Version that keeps to a limit of its memory, which came with the Go it is made with
+(https://go.dev/doc/go1.19#runtime): below that, memory is cheaper than the time to tidy it."""
 CAN_SKIP_SCAN = (0, 15)
 """Version that need not walk all there is a second time, to tell how long it will take
 (https://restic.readthedocs.io/en/stable/047_tuning_backup_parameters.html, https://github.com/restic/restic/pull/3931).
@@ -194,9 +197,8 @@ class Restic:
             "RESTIC_CACHE_DIR": cache,
             "RESTIC_PROGRESS_FPS": "0.0001",
             "LC_ALL": "C.UTF-8",
-            # Less than half of what the unit may use, for two of them. Below that, memory is cheaper than tidying it.
+            # Less than half of what the unit may use, for two of them.
             "GOMEMLIMIT": "400MiB",
-            "GOGC": "400",
         }
         self._cache = cache
         self._known: tuple[int, ...] | None = None
@@ -380,6 +382,8 @@ class Restic:
             ResticError: it cannot be opened.
 
         """
+        if self._numbers() >= KEEPS_LIMIT:
+            self._environment["GOGC"] = "400"
         if list(self._lines("the repository cannot be opened", "list", "locks")):
             self.unlock()
 

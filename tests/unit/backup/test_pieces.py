@@ -50,22 +50,31 @@ JSON = st.recursive(
 class Left(Restic):
     """A repository with a lock."""
 
-    def __init__(self, locks: list[bytes]) -> None:
+    def __init__(self, locks: list[bytes], version: str = "0.14.0") -> None:
         super().__init__("/nowhere", "", {}, "/nowhere")
-        self.locks, self.asked = locks, list[str]()
+        self.told, self.asked = {"list": locks, "version": [f"restic {version} compiled".encode()]}, list[str]()
 
     def _lines(self, what: str, *arguments: str, accept: tuple[int, ...] = (0,)) -> Iterator[bytes]:
         self.asked.append(arguments[0])
-        yield from self.locks
+        yield from self.told.get(arguments[0], [])
 
 
 def test_a_stale_lock_keeps_nobody_out() -> None:
     left = Left([b"0123456789abcdef\n"])
     left.open()
-    assert left.asked == ["list", "unlock"]
+    assert left.asked == ["version", "list", "unlock"]
     free = Left([])
     free.open()
-    assert free.asked == ["list"]
+    assert free.asked == ["version", "list"]
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted"), [("0.12.1", None), ("0.14.0", "400"), ("0.18.0-dev", "400"), ("1.0", "400"), ("new", None)]
+)
+def test_memory_is_left_untidy_only_where_its_limit_is_kept(version: str, wanted: str | None) -> None:
+    restic = Left([], version)
+    restic.open()
+    assert restic._environment.get("GOGC") == wanted
 
 
 def names(*days: int) -> list[str]:
