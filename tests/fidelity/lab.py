@@ -209,6 +209,18 @@ class Lab:
         """Run a shell script on a host; it must succeed."""
         return self.group.output(host, ["sh", "-euc", script])
 
+    def crash(self, host: str, ready: bool = True) -> None:
+        """Have a host lose its power and start again.
+
+        Args:
+            host: its name.
+            ready: wait until its software answers, too.
+
+        """
+        # By chance another process gets the number that Tomcat had, and it would not start.
+        self.sh(host, "rm -f $(systemctl show -P PIDFile jira)")
+        self.group.restart(host, crash=True, ready=ready)
+
     def served_by(self, host: str, unit: str = "jira.service", port: int = 8080) -> str:
         """Return the account a product runs as in its unit, once its status page answers; else what is wrong."""
         return self.sh(

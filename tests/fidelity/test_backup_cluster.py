@@ -152,7 +152,7 @@ def test_a_node_that_dies_is_replaced_once_its_claim_is_old(story: Story, row: R
         """,
     )
     begun = story.state(N2)["begun"]
-    story.lab.group.restart(N2, crash=True)
+    story.lab.crash(N2)
     early = story.backup(N1)
     assert early["result"] == "success"
     left_alone = story.whole() == before

@@ -279,7 +279,7 @@ def ruled(broken: Broken) -> None:
     def crash(run: Run) -> None:
         watch(broken.lab, broken.host, loaded)
         run.kill()
-        broken.lab.group.restart(broken.host, crash=True)
+        broken.lab.crash(broken.host)
 
     broken.harden(crash, **more)
     broken.after("second run, the host crashes between load and confirmation", broken.state(), rules)

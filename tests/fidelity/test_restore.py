@@ -175,7 +175,7 @@ class Story:
         self.full = self.restore(during=self.at(FRESH, BEFORE, self.filling(FRESH, SMALL)))
         self.nothing_full = lab.sh(FRESH, HALF)
         lab.sh(FRESH, f"umount {SMALL}")
-        crash = self.at(FRESH, FILES, lambda: lab.group.restart(FRESH, crash=True, ready=False))
+        crash = self.at(FRESH, FILES, lambda: lab.crash(FRESH, ready=False))
         self.crashed = self.restore(during=crash)
         self.hold(FRESH)
         self.killed, self.half = {}, {}
