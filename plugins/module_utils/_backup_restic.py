@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import re
@@ -37,10 +38,8 @@ INCOMPLETE = 3
 NO_REPOSITORY, WRONG_PASSWORD = 10, 12
 GRACE_SECONDS = 10
 """How long it may take to let go of the repository once it is to end."""
-AT_ONCE = 2
-"""How many times restic is run at once at most."""
 SMALL_INDEX = 32 * 1024**2
-"""Longest index of a repository with which that is done: each run holds up to ten times of it in memory."""
+"""Longest index of a repository with which restic is run twice at once: each holds up to ten times of it in memory."""
 KEEPS_LIMIT = (0, 14)
 """Version that keeps to a limit of its memory, which came with the Go it is made with
 (https://go.dev/doc/go1.19#runtime): below that, memory is cheaper than the time to tidy it."""
@@ -201,7 +200,6 @@ class Restic:
             "GOMEMLIMIT": "400MiB",
         }
         self._cache = cache
-        self._known: tuple[int, ...] | None = None
         self._limit = limit
         self._overdue = False
         self._given_up = False
@@ -248,9 +246,9 @@ class Restic:
             process.kill()
 
     def do_all(self, jobs: Sequence[Callable[[], Result]]) -> list[Result]:
-        """Do several things with the repository, some at a time where `may_run_beside`.
+        """Do several things with the repository, two at a time where `may_run_beside`.
 
-        Where one of them fails, the others are ended.
+        Where one of them fails, the other is ended.
 
         Args:
             jobs: what is done, in the order in which it is begun; the first one in the thread of the caller.
@@ -280,29 +278,26 @@ class Restic:
                 self._give_up()
 
         first, job = next(waiting)
-        helpers = [threading.Thread(target=help_out, daemon=True) for _number in range(AT_ONCE - 1)]
-        for helper in helpers:
-            helper.start()
+        helper = threading.Thread(target=help_out, daemon=True)
+        helper.start()
         try:
             results[first] = job()
             work()
-            for helper in helpers:
-                helper.join()
+            helper.join()
         except ResticError:
             if not failed:
                 raise
         finally:
             if len(results) < len(jobs):
                 self._give_up()
-            for helper in helpers:
-                helper.join()
+            helper.join()
             self._given_up = False
         if failed:
             raise failed[0]
         return [results[number] for number in range(len(jobs))]
 
     def may_run_beside(self) -> bool:
-        """Whether this host has the memory to run restic several times at once, as far as it knows the repository."""
+        """Whether this host has the memory to run restic twice at once, as far as it knows the repository."""
         with contextlib.suppress(OSError):
             folders = [os.path.join(entry.path, "index") for entry in os.scandir(self._cache) if entry.is_dir()]
             files = [
@@ -359,17 +354,11 @@ class Restic:
 
     # ---- the repository ----------------------------------------------------------------------
 
-    def version(self) -> str:
-        """Return the version of restic, as it tells it."""
-        text = b"".join(self._lines("restic", "version")).decode("utf-8", "replace")
-        return text.split()[1] if len(text.split()) > 1 else ""
-
-    def _numbers(self) -> tuple[int, ...]:
-        """Return the version of restic as numbers, none where it does not tell it."""
-        if self._known is None:
-            found = re.match(r"(\d+)\.(\d+)", self.version())
-            self._known = (int(found[1]), int(found[2])) if found else ()
-        return self._known
+    @functools.cached_property
+    def version(self) -> tuple[int, ...]:
+        """The first two numbers of the version of restic, none where it does not tell them."""
+        found = re.search(rb"^restic (\d+)\.(\d+)", b"".join(self._lines("restic", "version")))
+        return (int(found[1]), int(found[2])) if found else ()
 
     def open(self) -> None:
         """See that the repository is there and its password is right.
@@ -382,7 +371,7 @@ class Restic:
             ResticError: it cannot be opened.
 
         """
-        if self._numbers() >= KEEPS_LIMIT:
+        if self.version >= KEEPS_LIMIT:
             self._environment["GOGC"] = "400"
         if list(self._lines("the repository cannot be opened", "list", "locks")):
             self.unlock()
@@ -487,7 +476,7 @@ class Restic:
 
         """
         options = [f"--exclude={pattern}" for pattern in exclude]
-        if self._numbers() >= CAN_SKIP_SCAN:
+        if self.version >= CAN_SKIP_SCAN:
             options.append("--no-scan")
         command = ("backup", "--json", "--host", host, *_tagged(tags), *options, "--", *paths)
         summary: dict[str, Any] = {}
