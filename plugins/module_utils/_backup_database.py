@@ -35,7 +35,6 @@ MAX_COMPLAINT = 400
 HEAD, TAIL = 64, 4096
 """How much of the beginning and of the end of a dump is looked at."""
 CONNECT_SECONDS = "30"
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 COUNT_ROWS = """
 SELECT format('SELECT json_build_array(%L, count(*)) FROM %I.%I', n.nspname || '.' || c.relname, n.nspname, c.relname)
@@ -197,15 +196,13 @@ class PostgreSQL(Dump):
         self._rows: dict[str, int] = {}
 
     def _environment(self) -> dict[str, str]:
-        # What does not leave the host need not be encrypted, unless the server or the product wants it.
-        encrypted = "allow" if self.config["host"] in LOOPBACK else ""
         given = {
             "PGHOST": self.config["host"],
             "PGPORT": str(self.config["port"]),
             "PGUSER": self.config["user"],
             "PGDATABASE": self.config["name"],
             "PGPASSWORD": self._password,
-            "PGSSLMODE": self.config.get("ssl_mode") or encrypted,
+            "PGSSLMODE": self.config.get("ssl_mode") or "",
             "PGSSLROOTCERT": self.config.get("ssl_root") or "",
             "PGCONNECT_TIMEOUT": CONNECT_SECONDS,
             "PGCLIENTENCODING": "UTF8",

@@ -27,7 +27,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_
     is_system_folder,
 )
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._discovery_parse import ParseError
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._jdbc import parse_jdbc
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._jdbc import is_local, parse_jdbc
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import below, outer_folders
 
 DATABASES = "atlassian_dc_backup_databases"
@@ -236,18 +236,19 @@ class Scope:
             "port": found.port or PORTS[found.kind],
             "name": found.name,
             "user": user,
-            **self._tls(found.parameters),
+            **self._tls(found.parameters, found.hosts[0]),
         }
         return config, password
 
-    def _tls(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+    def _tls(self, parameters: Mapping[str, str], host: str) -> dict[str, Any]:
         """Return how the connection is encrypted, as the product does it."""
         mode = parameters.get("sslmode", "").lower().replace("_", "-")
         mode = {"verify-identity": "verify-full", "required": "require", "disabled": "disable"}.get(mode, mode)
         if not mode and parameters.get("ssl", "false").lower() in ("", "true"):
             mode = "verify-full"
         if not mode:
-            return {}
+            # What does not leave the host need not be encrypted, unless the server wants it.
+            return {"ssl_mode": "allow"} if is_local(host) else {}
         root = parameters.get("sslrootcert") or ""
         if not root.startswith("/"):
             root = next((path for path in CA_FILES if self.files.stat(path)), CA_FILES[0])

@@ -187,6 +187,20 @@ class TestSettingUp:
             "ssl_root": "/etc/ssl/certs/ca-certificates.crt",
         }
 
+    @pytest.mark.parametrize(
+        ("place", "wanted"),
+        [
+            ("localhost/jiradb", "allow"),
+            ("[::1]/jiradb", "allow"),
+            ("localhost/jiradb?sslmode=require", "require"),
+            ("db.example.com/jiradb", None),
+        ],
+    )
+    def test_only_what_leaves_the_host_has_to_be_encrypted(self, host: Backed, place: str, wanted: str | None) -> None:
+        host.configure(f"jdbc:postgresql://{place}")
+        Outcome(host)
+        assert config_of(host)["database"].get("ssl_mode") == wanted
+
     def test_what_a_link_leads_to_is_backed_up_too(self, host: Backed) -> None:
         host.write("/mnt/big/attachments/1", "x")
         attachments = host.root / "data/jira/data/attachments"
