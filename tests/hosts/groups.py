@@ -307,8 +307,7 @@ class Group:
         if not host.address6:
             return
         network = json.loads(self.podman.run("network", "inspect", self.network).stdout)[0]
-        pid = self.podman.lines("container", "inspect", "--format={{.State.Pid}}", self.container(host.name))[0]
-        inside = ["nsenter", f"--net=/proc/{pid}/ns/net", "--"]
+        inside = ["nsenter", f"--net=/proc/{self.podman.init(self.container(host.name)).pid}/ns/net", "--"]
         bridge = network["network_interface"]
         _first, first6 = self.controller()
         for prefix, interface, address in (([], bridge, first6), (inside, "eth0", host.address6)):
@@ -432,21 +431,19 @@ class Group:
         deadline = time.monotonic() + START_SECONDS
         status = ""
         while time.monotonic() < deadline:
-            status = self.podman.run("exec", container, "systemctl", "is-system-running", check=False).stdout.decode()
+            status = self.podman.run_inside(container, ["systemctl", "is-system-running"], check=False).stdout.decode()
             status = status.strip()
             if status == "running":
                 return
             if status == "degraded":
-                failed = self.podman.lines("exec", container, "systemctl", "--failed", "--plain", "--no-legend")
-                raise HostsError(f"{host.name}: units failed at start:\n  " + "\n  ".join(failed) + self._journal(host))
-            if self.state(host.name) != "running":
-                raise HostsError(f"{host.name}: the container ended while it started.")
+                failed = self.output(host.name, ["systemctl", "--failed", "--plain", "--no-legend"])
+                raise HostsError(f"{host.name}: units failed at start:\n{failed}{self._journal(host)}")
             time.sleep(0.2)
         raise HostsError(f"{host.name}: systemd is '{status}' after {START_SECONDS} s.{self._journal(host)}")
 
     def _journal(self, host: Host) -> str:
-        command = ("exec", self.container(host.name), "journalctl", "--boot", "--no-pager", "--lines=30")
-        tail = self.podman.run(*command, check=False).stdout.decode("utf-8", "replace")
+        command = ["journalctl", "--boot", "--no-pager", "--lines=30"]
+        tail = self.podman.run_inside(self.container(host.name), command, check=False).stdout.decode("utf-8", "replace")
         return "\n" + "\n".join(f"    | {line}" for line in tail.splitlines())
 
     def _wait_for_ssh(self, host: Host) -> None:
@@ -504,7 +501,7 @@ class Group:
 
     def output(self, name: str, command: Sequence[str]) -> str:
         """Run a command in a host without SSH; returns what it prints, raises when it fails."""
-        return self.podman.run("exec", self.container(name), *command).stdout.decode()
+        return self.podman.run_inside(self.container(name), command).stdout.decode()
 
     def status(self) -> list[tuple[Host, str]]:
         """Every host of the group and its state."""

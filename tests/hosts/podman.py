@@ -44,6 +44,13 @@ PROGRAMS = {
     "setfacl": "acl",
     "visudo": "sudo",
 }
+# Enters a host: first its control group, beside its systemd; with it where a group with controllers takes no process.
+ENTER = """
+group=/sys/fs/cgroup$1
+{ echo $$ >"${group%/*}/cgroup.procs" || echo $$ >"$group/cgroup.procs"; } 2>/dev/null
+shift
+exec nsenter --all --target "$@"
+"""
 # Podman starts these from its own folders, not through PATH.
 HELPERS = {
     "netavark": "netavark",
@@ -149,6 +156,30 @@ def allow_watchers(setting: Path = WATCHERS) -> None:
             setting.write_text(str(ENOUGH_WATCHERS))
 
 
+class Process:
+    """A process that is told apart from a later one with its number."""
+
+    def __init__(self, pid: int) -> None:
+        """Remembers when it was started."""
+        self.pid = pid
+        self._started = self._start()
+
+    def _start(self) -> str:
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+
+    def runs(self) -> bool:
+        """Whether it still runs."""
+        return bool(self._started) and self._start() == self._started
+
+    def group(self) -> str:
+        """Return its control group of version 2."""
+        groups = Path(f"/proc/{self.pid}/cgroup").read_text().splitlines()
+        return next(line.removeprefix("0::") for line in groups if line.startswith("0::"))
+
+
 class Podman:
     """Runs podman on the storage of one state folder."""
 
@@ -163,6 +194,7 @@ class Podman:
         self.namespace = self.run_dir / "mnt"
         self._prefix: list[str] = []
         self._ready = False
+        self._inits: dict[str, Process] = {}
 
     def lock(self, name: str) -> Any:
         """Lock among the processes that use this state folder."""
@@ -273,6 +305,36 @@ class Podman:
             message = done.stderr.decode("utf-8", "replace").strip()
             raise HostsError(f"podman {' '.join(arguments[:3])} failed: {message}")
         return done
+
+    def run_inside(
+        self, container: str, command: Sequence[str], check: bool = True
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a command in a running container, output captured; `podman exec` would take many times as long."""
+        self.prepare()
+        init = self.init(container)
+        script = ["sh", "-c", ENTER, "enter", init.group(), str(init.pid), "--", *command]
+        done = subprocess.run(
+            [*self._prefix, *script],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            cwd="/",
+            env={"PATH": SYSTEM_PATH, "HOME": "/root", "container": "podman"},
+            check=False,
+        )
+        if check and done.returncode != 0:
+            message = done.stderr.decode("utf-8", "replace").strip()
+            raise HostsError(f"{' '.join(command[:3])} failed in {container}: {message}")
+        return done
+
+    def init(self, container: str) -> Process:
+        """Return the first process of a running container."""
+        known = self._inits.get(container)
+        if known is None or not known.runs():
+            pid = int(self.lines("container", "inspect", "--format={{.State.Pid}}", container)[0])
+            if pid == 0:
+                raise HostsError(f"{container} does not run.")
+            known = self._inits[container] = Process(pid)
+        return known
 
     def lines(self, *arguments: str) -> list[str]:
         """Output of a podman call, by line."""
