@@ -28,8 +28,10 @@ ENVIRONMENT = Environment(CHECKOUT / ".venv", sys.executable, ("-r", str(CHECKOU
 COLLECTION = CHECKOUT / ".collections" / "ansible_collections" / "atlassian_dc" / "hardening"
 HOSTS = [sys.executable, str(CHECKOUT / "tests" / "hosts" / "hosts.py")]
 IMAGES = "images of the test hosts"
-# Two at a time: while one waits for its test hosts, the other computes.
-WORKERS = 2
+# The longest check has test hosts and often waits for them; two others compute meanwhile.
+WORKERS = 3
+# Tests with hosts expect things to happen in time: whatever has none gives way to them.
+GIVE_WAY = ("nice", "-n", "5")
 # Targets that are a script of their own, with hosts of one image.
 SCRIPTS = {"demo": "tests/demo.py", "bench": "tests/bench/bench.py"}
 
@@ -113,21 +115,21 @@ def versions_check(version: str) -> Check:
 
 
 def all_checks() -> dict[str, list[Check]]:
-    """Every check by target, in the order they are begun: what needs no test hosts while their images are built."""
+    """Every check by target, in the order they are begun: the longest first."""
     scenarios = sorted(path.parent.name for path in CHECKOUT.glob("molecule/*/molecule.yml"))
     return {
-        "unit": [pytest_check("unit", "-n", "2", "tests/unit")],
-        "molecule": [molecule_check(scenario) for scenario in scenarios],
         "fidelity": [
             # Its files are in the order in which they are to be begun.
             pytest_check(
                 "fidelity",
-                *("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "tests/fidelity"),
+                *("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "tests/fidelity"),
                 needs_hosts=True,
                 table="= fidelity =",
             )
         ],
-        "versions": [versions_check(version) for version in VERSIONS],
+        "unit": [pytest_check("unit", "-n", "2", "tests/unit")],
+        "versions": [versions_check(version) for version in reversed(VERSIONS)],
+        "molecule": [molecule_check(scenario) for scenario in scenarios],
         "lint": [
             Check("ansible-lint", [ENVIRONMENT.tool("ansible-lint"), "--offline"]),
             Check("mypy", [ENVIRONMENT.tool("mypy"), "plugins", "tests"], env={"MYPYPATH": "tests"}),
@@ -191,7 +193,8 @@ def run_check(check: Check, images: Future[Outcome] | None = None) -> Outcome:
     started = time.monotonic()
     exit_code, trouble = 0, ""
     try:
-        run_logged(check.argv, log, check.name, environment(check))
+        argv = check.argv if check.needs_hosts else [*GIVE_WAY, *check.argv]
+        run_logged(argv, log, check.name, environment(check))
     except HostsError as error:
         exit_code, trouble = 1, str(error)
     outcome = count(check.junit, exit_code)
@@ -218,10 +221,10 @@ def run_checks(checks: Sequence[Check]) -> int:
     RESULTS.mkdir(exist_ok=True)
     started = time.monotonic()
     ensure_venv_module(ENVIRONMENT.python)
-    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+    with ThreadPoolExecutor(max_workers=1) as builder, ThreadPoolExecutor(max_workers=WORKERS) as pool:
         images = None
         if any(check.needs_hosts for check in checks):
-            images = pool.submit(run_check, Check(IMAGES, [*HOSTS, "setup"]))
+            images = builder.submit(run_check, Check(IMAGES, [*HOSTS, "setup"], needs_hosts=True))
         setup()
         begun = [pool.submit(run_check, check, images) for check in checks]
         outcomes = [future.result() for future in ([images] if images else []) + begun]
