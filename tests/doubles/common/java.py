@@ -18,6 +18,8 @@ TOMCAT = Path("/usr/local/lib/doubles")
 COMPILER = TOMCAT / "ecj.jar"
 TOMCAT_SCRIPTS = ("catalina.sh", "configtest.sh", "digest.sh", "setclasspath.sh", "shutdown.sh", "startup.sh",
                   "tool-wrapper.sh", "version.sh", "bootstrap.jar", "tomcat-juli.jar")  # fmt: skip
+# It ends so soon that what the virtual machine would optimise further costs more than it saves.
+QUICK = "-XX:TieredStopAtLevel=1"
 # Classes of every double, and of those that have pages.
 CORE = (
     "Instance",
@@ -70,6 +72,6 @@ def compile_templates(
             # A public class lies in a file of its own name.
             tree.write(Path(folder) / f"{values['MAIN_CLASS'] if name == 'Main' else name}.java", text)
         jars = [str(path) for path in sorted(libraries.glob("*.jar"))] if libraries else []
-        command = ["java", "-cp", str(COMPILER), "org.eclipse.jdt.internal.compiler.batch.Main"]
+        command = ["java", QUICK, "-cp", str(COMPILER), "org.eclipse.jdt.internal.compiler.batch.Main"]
         options = ["-17", "-proc:none", "-nowarn", *(["-cp", ":".join(jars)] if jars else [])]
         tree.run(*command, *options, "-d", str(target), folder)
