@@ -302,7 +302,9 @@ class Images:
         lines = ["set -e"]
         if packages:
             lines += [f"{apt_get} update", f"{apt_get} install -y --no-install-recommends {' '.join(packages)}"]
-        lines += ["cd /usr/local/src", *recipe.get("run", []), *self.recipes[recipe["from"]].get("finish", [])]
+        lines += ["cd /usr/local/src", *recipe.get("run", [])]
+        # Who has such lines as well passes on what they would remove.
+        lines += [] if "finish" in recipe else self.recipes[recipe["from"]].get("finish", [])
         lines += [
             "cd /",
             # Its lists and what apt has made of them stay: to fetch them takes a host longer than most packages.
