@@ -31,6 +31,9 @@ PREFIX = "localhost/atlassian-dc-test"
 DEBIAN = "http://deb.debian.org/debian"
 DEBIAN_SECURITY = "http://deb.debian.org/debian-security"
 IGNORED = ("__pycache__", "README.md")
+# Whether the lists of packages were fetched within the hour, for an image below: the mirror still has what they name.
+# Not by the time of their content, which is the mirror's.
+FRESH_LISTS = "find /var/lib/apt/lists -name '*_InRelease' -cmin -60 | grep -q ."
 
 # Systemd makes the root mount shared on real hardware; in a container it finds it private and leaves it so, and
 # LoadCredential= fails.
@@ -301,7 +304,8 @@ class Images:
         apt_get = "APT_CONFIG=/run/machine-apt/apt.conf DEBIAN_FRONTEND=noninteractive apt-get"
         lines = ["set -e"]
         if packages:
-            lines += [f"{apt_get} update", f"{apt_get} install -y --no-install-recommends {' '.join(packages)}"]
+            lines += [f"{FRESH_LISTS} || {apt_get} update"]
+            lines += [f"{apt_get} install -y --no-install-recommends {' '.join(packages)}"]
         lines += ["cd /usr/local/src", *recipe.get("run", [])]
         # Who has such lines as well passes on what they would remove.
         lines += [] if "finish" in recipe else self.recipes[recipe["from"]].get("finish", [])
