@@ -13,11 +13,10 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_database import Dump, PostgreSQL
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_keep import Stored
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_manifest import (
     DATABASE,
     NeededPath,
@@ -42,8 +41,6 @@ CLOCKS = 10
 """Seconds by which the clock of a file server may be ahead of that of the host."""
 LIST_BYTES = 16 * 1024**2
 """How much of a dump is handed to pg_restore at most, which has to find its list of contents in it."""
-WHOLE = 64
-"""Digits of the whole number of a snapshot."""
 AGAIN = "run role backup again"
 
 
@@ -96,7 +93,7 @@ class Proof:
         self._listed: dict[str, _Listed] = {}
         self._reads = threading.Lock()
 
-    def see(self, parts: list[Part], dump: Dump | None, stored: Callable[[], list[Stored]]) -> list[Part]:
+    def see(self, parts: list[Part], dump: Dump | None) -> None:
         """See that the parts are in the repository, and read of each.
 
         All that a snapshot holds is listed: restic takes far longer to look for some hundred paths of many.
@@ -104,30 +101,18 @@ class Proof:
         Args:
             parts: what was saved.
             dump: of the database, the first of them; None where there is none.
-            stored: tells what the repository has.
-
-        Returns:
-            The parts with their whole numbers.
 
         Raises:
             ProofError: something is not there, or another thing than what was saved.
             ResticError: the repository does not give it.
 
         """
-        whole: list[Part] = []
-
-        def look() -> None:
-            # Older versions tell short numbers.
-            told = all(len(part.snapshot) == WHOLE for part in parts)
-            whole.extend(parts if told else self._whole(parts, stored()))
-            if dump is not None:
-                self._check_dump(whole[0], dump)
-
         files = [part for part in parts if part.part != DATABASE]
         self._listed = {part.part: _Listed(Choice(f"{self.name} {part.part}")) for part in files}
         looks: list[Callable[[], None]] = [functools.partial(self._list, part, files) for part in files]
-        self.restic.do_all([look, *looks])
-        return whole
+        if dump is not None:
+            looks.insert(0, functools.partial(self._check_dump, parts[0], dump))
+        self.restic.do_all(looks)
 
     def needed(self) -> tuple[NeededPath, ...]:
         """Return what a restore needs, as far as it is there."""
@@ -171,17 +156,6 @@ class Proof:
         return tuple(sample)
 
     # ---- each part ---------------------------------------------------------------------------
-
-    def _whole(self, parts: list[Part], stored: list[Stored]) -> list[Part]:
-        there = [item for item in stored if item.name == self.name]
-        whole = []
-        for part in parts:
-            numbers = there[0].parts.get(part.part, []) if there else []
-            found = [number for number in numbers if number.startswith(part.snapshot)]
-            if len(found) != 1:
-                raise ProofError(f"the repository does not have snapshot {part.snapshot} of {part.part}")
-            whole.append(replace(part, snapshot=found[0]))
-        return whole
 
     def _list(self, part: Part, parts: list[Part]) -> None:
         """See that the paths of a part are there, and what else is."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
+import glob
 import json
 import os
 import re
@@ -47,6 +48,8 @@ CAN_SKIP_SCAN = (0, 15)
 """Version that need not walk all there is a second time, to tell how long it will take
 (https://restic.readthedocs.io/en/stable/047_tuning_backup_parameters.html, https://github.com/restic/restic/pull/3931).
 """
+WHOLE = 64
+"""Digits of the whole number of a snapshot."""
 UNLOCKED = "--no-lock"
 """For what only reads: restic waits a fifth of a second for each lock. Nobody removes what is still referred to."""
 
@@ -384,10 +387,37 @@ class Restic:
         """Remove locks in the repository that were left by restic that runs no longer."""
         self._do("stale locks cannot be removed", "unlock")
 
+    def _list(self, *which: str) -> Iterator[dict[str, Any]]:
+        return self._objects("snapshots cannot be listed", "snapshots", UNLOCKED, "--json", *which)
+
     def snapshots(self, *tags: str) -> list[dict[str, Any]]:
         """Return the snapshots that have all of some tags."""
-        found = self._objects("snapshots cannot be listed", "snapshots", UNLOCKED, "--json", "--tag", ",".join(tags))
+        found = self._list("--tag", ",".join(tags))
         return [item for item in found if isinstance(item.get("id"), str) and isinstance(item.get("tags"), list)]
+
+    def whole(self, snapshot: str) -> str:
+        """Return the whole number of a snapshot that was just made here, of which older versions tell the beginning.
+
+        What restic keeps of a snapshot has its number as its name
+        (https://github.com/restic/restic/blob/v0.14.0/doc/cache.rst): no need to start it once more. Where it could
+        keep nothing, the repository is asked.
+
+        Args:
+            snapshot: its number as restic has told it.
+
+        Raises:
+            ResticError: nobody tells it.
+
+        """
+        if len(snapshot) == WHOLE:
+            return snapshot
+        kept = os.path.join(glob.escape(self._cache), "*", "snapshots", snapshot[:2], f"{snapshot}*")
+        numbers = [os.path.basename(path) for path in glob.glob(kept)]
+        if len(numbers) != 1:
+            numbers = [str(item.get("id")) for item in self._list(snapshot)]
+        if len(numbers) != 1 or len(numbers[0]) != WHOLE:
+            raise ResticError(f"snapshot {snapshot} was made, but the repository does not have it")
+        return numbers[0]
 
     def files(self, snapshot: str) -> Iterator[dict[str, Any]]:
         """Yield what a snapshot holds: ``path``, ``type``, ``size``, ``mtime``; reads all its folders."""

@@ -443,7 +443,7 @@ class Backup:
             if volumes:
                 made += [save() for save in self._savers(key, parts, volumes)]
             proof = Proof(self.config, self.name, self.restic, self.now, volumes)
-            made = proof.see(made, dump, lambda: self._stored(key))
+            proof.see(made, dump)
             sample = proof.sample()
             if volumes:
                 # Whoever removes it under the backup makes holes that look as if files were gone.
@@ -522,7 +522,8 @@ class Backup:
         if saved.bytes != dump.bytes:
             raise BackupError(f"the dump has {dump.bytes} bytes, but the repository has taken {saved.bytes}")
         seconds = max(self.now() - begun, 0.0)
-        return Part(DATABASE, saved.snapshot, (f"/{dump.file}",), dump.bytes, 1, seconds, dump.sha256)
+        number = self.restic.whole(saved.snapshot)
+        return Part(DATABASE, number, (f"/{dump.file}",), dump.bytes, 1, seconds, dump.sha256)
 
     def _save_beside(self, key: str, dump: Dump, parts: list[dict[str, Any]], held: contextlib.ExitStack) -> list[Part]:
         """Save the dump of a moment that is over already, and meanwhile the files."""
@@ -565,7 +566,8 @@ class Backup:
         if saved.failed:
             self.tell(f"{INFO}{len(saved.failed)} files were removed while they were backed up")
         seconds = max(self.now() - begun, 0.0)
-        return Part(part["part"], saved.snapshot, tuple(paths), saved.bytes, saved.files, seconds, None, exclude, root)
+        number = self.restic.whole(saved.snapshot)
+        return Part(part["part"], number, tuple(paths), saved.bytes, saved.files, seconds, None, exclude, root)
 
     # ---- afterwards --------------------------------------------------------------------------
 

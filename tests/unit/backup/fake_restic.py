@@ -4,7 +4,7 @@
 """Stands for restic: what it takes, writes and ends with, as seen of 0.14, with a folder of JSON files as repository.
 
 A file ``trouble.json`` in the repository makes it fail: by command, the code and words it ends with; of ``backup`` also
-paths that cannot be read, as ``unreadable``.
+paths that cannot be read, as ``unreadable``. With ``keeps nothing`` it has no cache, with ``forgets`` it lists nothing.
 """
 
 from __future__ import annotations
@@ -96,9 +96,10 @@ def backup(options: dict[str, list[str]], flags: list[str], paths: list[str], tr
     body["time"] = datetime.datetime.now(datetime.timezone.utc).isoformat()
     number = hashlib.sha256(json.dumps([body, len(snapshots())]).encode()).hexdigest()
     (REPOSITORY / "snapshots" / number).write_text(json.dumps({"id": number, **body}))
-    index = Path(os.environ["RESTIC_CACHE_DIR"], "0123", "index")
-    index.mkdir(parents=True, exist_ok=True)
-    (index / number).write_text("what lies where")
+    cache = Path(os.environ["RESTIC_CACHE_DIR"], "0123")
+    for folder in () if trouble.get("keeps nothing") else ("index", f"snapshots/{number[:2]}"):
+        (cache / folder).mkdir(parents=True, exist_ok=True)
+        (cache / folder / number).write_text("as in the repository")
     files = [node for node in nodes if node["type"] == "file"]
     sizes = {"total_files_processed": len(files), "total_bytes_processed": sum(node["size"] for node in files)}
     tell(message_type="summary", snapshot_id=number[:8], **sizes)
@@ -150,6 +151,7 @@ def main() -> int:
         wanted = set(options["--tag"][0].split(",")) if "--tag" in options else set()
         found = [json.loads(path.read_text()) for path in snapshots()]
         found = [item for item in found if wanted <= set(item["tags"]) and item["id"].startswith("".join(words))]
+        found = [] if trouble.get("forgets") else found
         print(json.dumps([{key: value for key, value in item.items() if key != "nodes"} for item in found]))
     elif command == "ls":
         tell(struct_type="snapshot", id=words[0])

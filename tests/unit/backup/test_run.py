@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -59,6 +60,22 @@ class TestWhole:
         assert state.whole is not None
         assert (state.whole.backup, state.whole.files) == (backup.name, 1 + 4 + 1)
         assert state.whole.bytes == manifest.total_bytes
+
+    def test_whole_numbers_of_snapshots_take_no_start_of_restic(self, host: BackupHost) -> None:
+        host.config["forget"] = False
+        host.run()
+        (backup,) = host.stored()
+        parts = host.manifest(backup).parts
+        assert {part.part: [part.snapshot] for part in parts}.items() < backup.parts.items()
+        assert all(command[0] != "snapshots" for command in host.commands())
+
+    def test_they_are_asked_for_where_restic_can_keep_nothing(self, host: BackupHost) -> None:
+        host.config["forget"] = False
+        host.run()
+        shutil.rmtree(host.folder / "cache")
+        host.trouble(**{"keeps nothing": True})
+        assert host.run().result == "success", host.last().reason
+        assert len(host.whole()) == 2
 
     def test_caches_and_logs_stay_out_and_odd_names_get_in(self, host: BackupHost) -> None:
         host.run()
@@ -254,7 +271,6 @@ class TestFailure:
         [
             ("backup database.dump", [1, "unable to save snapshot: no space left on device"], "the disk is full"),
             ("backup manifest.json", [1, "connection reset by peer"], "it cannot be reached"),
-            ("snapshots", [1, "ciphertext verification failed"], "damaged"),
             ("ls", [1, "tree 1234 not found in repository"], "data is missing"),
             ("dump", [1, "blob not found"], "data is missing"),
             ("list", [1, "dial tcp: connection refused"], "it cannot be reached"),
@@ -267,6 +283,16 @@ class TestFailure:
         self.failed(host, words)
         host.trouble()
         host.config["keep"] = {"daily": 1}
+        self.recovered(host)
+
+    def test_a_snapshot_whose_whole_number_nobody_tells(self, host: BackupHost) -> None:
+        host.run()
+        shutil.rmtree(host.folder / "cache")
+        host.trouble(**{"keeps nothing": True, "forgets": True})
+        self.failed(host, "was made, but the repository does not have it")
+        host.trouble(**{"keeps nothing": True, "snapshots": [1, "ciphertext verification failed"]})
+        self.failed(host, "damaged")
+        host.trouble()
         self.recovered(host)
 
     def test_another_password(self, host: BackupHost) -> None:
