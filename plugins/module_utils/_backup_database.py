@@ -132,7 +132,8 @@ class Dump(abc.ABC):
             stream: Any = process.stdout
             widen(stream)
             try:
-                while data := stream.read1(CHUNK):
+                # Tools write some kilobytes at a time: to hand on each of them takes more time than to wait for more.
+                while data := stream.read(CHUNK):
                     self._digest.update(data)
                     self.bytes += len(data)
                     if len(self._head) < HEAD:
