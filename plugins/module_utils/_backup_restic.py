@@ -49,7 +49,8 @@ CAN_SKIP_SCAN = (0, 15)
 (https://restic.readthedocs.io/en/stable/047_tuning_backup_parameters.html, https://github.com/restic/restic/pull/3931).
 """
 WHOLE = 64
-"""Digits of the whole number of a snapshot."""
+"""Digits of the whole number of a snapshot. By all of them restic 0.18 takes a snapshot it has kept itself, though the
+repository has lost it (seen); by one less it has to look into the repository."""
 UNLOCKED = "--no-lock"
 """For what only reads: restic waits a fifth of a second for each lock. Nobody removes what is still referred to."""
 
@@ -435,7 +436,7 @@ class Restic:
 
         """
         with tempfile.TemporaryFile() as errors:
-            process = self._start("dump", UNLOCKED, snapshot, path, stderr=errors)
+            process = self._start("dump", UNLOCKED, snapshot[: WHOLE - 1], path, stderr=errors)
             with process:
                 stream: Any = process.stdout
                 widen(stream)

@@ -4,7 +4,8 @@
 """Stands for restic: what it takes, writes and ends with, as seen of 0.14, with a folder of JSON files as repository.
 
 A file ``trouble.json`` in the repository makes it fail: by command, the code and words it ends with; of ``backup`` also
-paths that cannot be read, as ``unreadable``. With ``keeps nothing`` it has no cache, with ``forgets`` it lists nothing.
+paths that cannot be read, as ``unreadable``. With ``keeps nothing`` it has no cache, with ``forgets`` it lists nothing;
+with ``loses`` only its cache has the snapshot of a stream, which 0.18 reads by its whole number all the same.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ def find(number: str) -> dict[str, Any]:
         if path.name.startswith(number):
             return dict(json.loads(path.read_text()))
     fail(1, f"no matching ID found for prefix {number!r}")
+
+
+def lost(number: str) -> Path:
+    return Path(os.environ["RESTIC_CACHE_DIR"], f"lost-{number}")
 
 
 def pattern_of(text: str) -> re.Pattern[str]:
@@ -106,6 +111,8 @@ def backup(options: dict[str, list[str]], flags: list[str], paths: list[str], tr
     incomplete = any(Path(path).is_relative_to(root) for path in unreadable for root in paths)
     if incomplete:
         sys.stderr.write("Warning: at least one source file could not be read\n")
+    if trouble.get("loses") in options.get("--stdin-filename", ()):
+        (REPOSITORY / "snapshots" / number).rename(lost(number))
     return 3 if incomplete else 0
 
 
@@ -158,7 +165,9 @@ def main() -> int:
         for node in find(words[0])["nodes"]:
             tell(**{key: value for key, value in node.items() if key != "content"})
     elif command == "dump":
-        node = next((node for node in find(words[0])["nodes"] if node["path"] == words[1]), None)
+        kept = lost(words[0])
+        snapshot = json.loads(kept.read_text()) if kept.exists() else find(words[0])
+        node = next((node for node in snapshot["nodes"] if node["path"] == words[1]), None)
         if node is None:
             fail(1, f"path {words[1]!r} not found in snapshot")
         sys.stdout.buffer.write(base64.b64decode(node["content"]))

@@ -295,6 +295,13 @@ class TestFailure:
         host.trouble()
         self.recovered(host)
 
+    def test_a_dump_that_only_the_cache_has(self, host: BackupHost) -> None:
+        host.run()
+        host.trouble(loses="database.dump")
+        self.failed(host, "database.dump cannot be read back")
+        host.trouble()
+        self.recovered(host)
+
     def test_another_password(self, host: BackupHost) -> None:
         host.run()
         state = host.run(password="wrong")  # noqa: S106 - a wrong one
