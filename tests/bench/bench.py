@@ -351,7 +351,7 @@ TIME_BACKUP = """
 peak=0
 systemctl start --no-block {unit}
 sleep 0.5
-while [ "$(systemctl show -P ActiveState {unit})" = activating ]; do
+until systemctl show -P ActiveState {unit} | grep -qxE 'inactive|failed'; do
   now=$(ps -u atlassian-dc-backup -o rss= | awk '{{sum += $1}} END {{print sum + 0}}')
   [ "$now" -le $peak ] || peak=$now
   sleep 1
