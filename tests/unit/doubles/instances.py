@@ -116,15 +116,19 @@ class Instance:
         lines = [line for line in start.splitlines() if line.split(" ")[0] in ("[start]", *STEPS)]
         return "\n".join([*lines, "[ready]" + end])
 
+    def _command(self, name: str, *arguments: str) -> list[str]:
+        """Return what runs a class with the script, with arguments of the virtual machine."""
+        machine = ["java", java.QUICK, f"-Dbitbucket.home={self.home}", *arguments, "-cp", str(self.classes)]
+        return [*machine, f"dc.testing.driven.{name}", str(self.script), *self.places]
+
     def run(self, attempts: Sequence[Attempt]) -> list[str]:
         """Let people log in; how each login went."""
         records = [
             "\x1f".join([path, name, password, *(f"{key}={value}" for key, value in facts.items())])
             for path, name, password, facts in attempts
         ]
-        command = ["java", "-XX:TieredStopAtLevel=1", f"-Dbitbucket.home={self.home}", "-cp", str(self.classes)]
         done = subprocess.run(
-            [*command, "dc.testing.driven.Driver", str(self.script), *self.places],
+            self._command("Driver"),
             input="\x1e".join(records),
             capture_output=True,
             text=True,
@@ -138,16 +142,8 @@ class Instance:
     @contextmanager
     def serving(self, *arguments: str) -> Iterator[Client]:
         """Serve its resources, with arguments of the virtual machine; the client is nobody yet."""
-        command = [
-            "java",
-            "-XX:TieredStopAtLevel=1",
-            f"-Dbitbucket.home={self.home}",
-            *arguments,
-            "-cp",
-            str(self.classes),
-        ]
         process = subprocess.Popen(
-            [*command, "dc.testing.driven.Server", str(self.script), *self.places, f"status={STATUS[self.product]}"],
+            [*self._command("Server", *arguments), f"status={STATUS[self.product]}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

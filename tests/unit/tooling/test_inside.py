@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,14 @@ from hosts.podman import Podman, Process
 from hosts.progress import HostsError
 
 
-@pytest.fixture
-def sleeper() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(["sleep", "60"])
+@contextmanager
+def asleep() -> Iterator[int]:
+    """Start a process and tell its number; it has ended after that, whatever happens."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            yield process.pid
+        finally:
+            process.kill()
 
 
 def inspecting(monkeypatch: pytest.MonkeyPatch, folder: Path, *pids: int) -> Podman:
@@ -26,34 +33,27 @@ def inspecting(monkeypatch: pytest.MonkeyPatch, folder: Path, *pids: int) -> Pod
     return podman
 
 
-def test_it_ends(sleeper: subprocess.Popen[bytes]) -> None:
-    process = Process(sleeper.pid)
-    assert process.runs()
-    sleeper.kill()
-    sleeper.wait()
+def test_it_ends() -> None:
+    with asleep() as pid:
+        process = Process(pid)
+        assert process.runs()
     assert not process.runs()
-    assert not Process(sleeper.pid).runs()
+    assert not Process(pid).runs()
 
 
-def test_another_one_has_its_number(sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    process = Process(sleeper.pid)
-    monkeypatch.setattr(process, "_start", lambda: "4711")
-    assert not process.runs()
-    sleeper.kill()
-    sleeper.wait()
+def test_another_one_has_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    with asleep() as pid:
+        process = Process(pid)
+        monkeypatch.setattr(process, "_start", lambda: "4711")
+        assert not process.runs()
 
 
-def test_podman_is_asked_once_for_each_start(
-    sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    again = subprocess.Popen(["sleep", "60"])
-    podman = inspecting(monkeypatch, tmp_path, sleeper.pid, again.pid)
-    assert podman.init("host").pid == podman.init("host").pid == sleeper.pid
-    sleeper.kill()
-    sleeper.wait()
-    assert podman.init("host").pid == again.pid
-    again.kill()
-    again.wait()
+def test_podman_is_asked_once_for_each_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with asleep() as again:
+        with asleep() as first:
+            podman = inspecting(monkeypatch, tmp_path, first, again)
+            assert podman.init("host").pid == podman.init("host").pid == first
+        assert podman.init("host").pid == again
 
 
 def test_a_host_that_does_not_run_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
