@@ -28,6 +28,8 @@ ENVIRONMENT = Environment(CHECKOUT / ".venv", sys.executable, ("-r", str(CHECKOU
 COLLECTION = CHECKOUT / ".collections" / "ansible_collections" / "atlassian_dc" / "hardening"
 HOSTS = [sys.executable, str(CHECKOUT / "tests" / "hosts" / "hosts.py")]
 IMAGES = "images of the test hosts"
+# Of each failed check, at the very end: many see no more of a long output than that.
+LAST_LINES = 10
 # The longest check has test hosts and often waits for them; two others compute meanwhile.
 WORKERS = 3
 # Tests with hosts expect things to happen in time: whatever has none gives way to them.
@@ -92,6 +94,8 @@ class Outcome:
     skipped: int = 0
     reasons: list[str] = field(default_factory=list)
     """Why tests were skipped, each reason once."""
+    trouble: str = ""
+    """What there is to say of its failure."""
 
 
 def pytest_check(name: str, *arguments: str, needs_hosts: bool = False, table: str = "") -> Check:
@@ -154,10 +158,10 @@ def environment(check: Check) -> dict[str, str]:
     }
 
 
-def count(junit: Path | None, exit_code: int) -> Outcome:
+def count(junit: Path | None, succeeded: bool) -> Outcome:
     """Read results from a JUnit file; a command without one counts as a single test."""
     if junit is None or not junit.is_file():
-        return Outcome(int(exit_code == 0), int(exit_code != 0))
+        return Outcome(int(succeeded), int(not succeeded))
     outcome = Outcome()
     for case in ElementTree.parse(junit).getroot().iter("testcase"):  # noqa: S314 - written by our own tests
         kinds = {child.tag for child in case}
@@ -169,7 +173,7 @@ def count(junit: Path | None, exit_code: int) -> Outcome:
             outcome.reasons += [reason for reason in reasons if reason not in outcome.reasons]
         else:
             outcome.passed += 1
-    if exit_code != 0 and outcome.failed == 0:
+    if not succeeded and outcome.failed == 0:
         # It failed outside of its tests, or had none.
         outcome.failed = 1
     return outcome
@@ -187,18 +191,20 @@ def run_check(check: Check, images: Future[Outcome] | None = None) -> Outcome:
         check.junit.unlink(missing_ok=True)
     log = RESULTS / f"{check.name.replace(' ', '-')}.log"
     if check.needs_hosts and images is not None and images.result().failed:
-        say(f"    {check.name}: FAILED, because the {IMAGES} could not be built")
-        return Outcome(failed=1)
+        trouble = f"    {check.name}: FAILED, because the {IMAGES} could not be built"
+        say(trouble)
+        return Outcome(failed=1, trouble=trouble)
     say(f"==> {check.name}")
     started = time.monotonic()
-    exit_code, trouble = 0, ""
+    trouble = ""
     try:
         argv = check.argv if check.needs_hosts else [*GIVE_WAY, *check.argv]
         run_logged(argv, log, check.name, environment(check))
     except HostsError as error:
-        exit_code, trouble = 1, str(error)
-    outcome = count(check.junit, exit_code)
-    if check.itself and outcome.passed and exit_code == 0:
+        trouble = str(error)
+    outcome = count(check.junit, succeeded=not trouble)
+    outcome.trouble = trouble
+    if check.itself and outcome.passed and not trouble:
         outcome.passed += 1
     skipped = f", {outcome.skipped} skipped" if outcome.skipped else ""
     verdict = "FAILED" if outcome.failed else "ok"
@@ -230,6 +236,10 @@ def run_checks(checks: Sequence[Check]) -> int:
         outcomes = [future.result() for future in ([images] if images else []) + begun]
     skipped = sum(outcome.skipped for outcome in outcomes)
     say(f"==> all done after {time.monotonic() - started:.1f} s" + (f", {skipped} tests skipped" if skipped else ""))
+    for outcome in outcomes:
+        if outcome.failed:
+            lines = outcome.trouble.splitlines()
+            say("\n".join(lines[:1] + lines[1:][-LAST_LINES:]))
     failed = sum(outcome.failed for outcome in outcomes)
     say(f"{sum(outcome.passed for outcome in outcomes)} passed, {failed} failed")
     return int(failed > 0)

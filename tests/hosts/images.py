@@ -216,8 +216,14 @@ class Images:
         for image in images:
             self.recipe(image, distribution)
         built: set[str] = set()
-        with self.podman.lock(f"images-{distribution}"):
-            return [self._ensure(image, distribution, rebuild, built) for image in images]
+        with self.podman.lock(f"images-{distribution}"), self.podman.lock("images", shared=True):
+            names = [self._ensure(image, distribution, rebuild, built) for image in images]
+        if built:
+            # Podman gives an image its name only after it has put it into its storage: while any is being built, none
+            # is removed, not even listed.
+            with self.podman.lock("images"):
+                self._remove_older(built, distribution)
+        return names
 
     def _ensure(self, image: str, distribution: str, rebuild: bool, built: set[str]) -> str:
         recipe = self.recipe(image, distribution)
@@ -234,15 +240,15 @@ class Images:
                 self._build_layer(image, distribution, name)
             else:
                 self._build_base(image, distribution, name)
-        self._remove_older(image, distribution, name)
         return name
 
-    def _remove_older(self, image: str, distribution: str, name: str) -> None:
+    def _remove_older(self, images: set[str], distribution: str) -> None:
         """Images of earlier recipes only fill the disk; those in use by a host stay."""
+        current = {self.name(image, distribution) for image in images}
+        older = tuple(f"{PREFIX}-{image}:{distribution}-" for image in images)
         for other in self.podman.lines("images", "--format={{.Repository}}:{{.Tag}}"):
-            if other.startswith(f"{PREFIX}-{image}:{distribution}-") and other != name:
+            if other.startswith(older) and other not in current:
                 self.podman.run("image", "rm", other, check=False)
-        # Builds leave no layers of their own (--layers=false), so this takes none from one that runs beside it.
         self.podman.run("image", "prune", "--force", check=False)
 
     def _base_command(

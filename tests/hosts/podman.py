@@ -126,11 +126,11 @@ def needs_namespace() -> bool:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes; it goes away with the process, so a crash leaves none."""
+def locked(path: Path, shared: bool = False) -> Iterator[None]:
+    """Hold a lock between processes, alone or with others that share it; a crash leaves none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
 
 
@@ -196,9 +196,9 @@ class Podman:
         self._ready = False
         self._inits: dict[str, Process] = {}
 
-    def lock(self, name: str) -> Any:
+    def lock(self, name: str, shared: bool = False) -> Any:
         """Lock among the processes that use this state folder."""
-        return locked(self.state / "lock" / name)
+        return locked(self.state / "lock" / name, shared)
 
     @staticmethod
     def machine_lock() -> Any:
