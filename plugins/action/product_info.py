@@ -12,6 +12,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._platforms 
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import (
     add_product_data,
     discovery_products,
+    leave_out,
 )
 
 
@@ -31,7 +32,5 @@ class ActionModule(ActionBase):
         result.update(
             self._execute_module(module_name=f"{COLLECTION}.product_info", module_args=arguments, task_vars=task_vars)
         )
-        # Half of what verbose output would show is data nobody asked for.
-        for name in ("products", "platforms"):
-            result.get("invocation", {}).get("module_args", {}).pop(name, None)
+        leave_out(result, arguments.keys() - self._task.args.keys())
         return result

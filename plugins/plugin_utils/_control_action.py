@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils import _ledger
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import leave_out
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._selection import Selection, SelectionError
 
 
@@ -46,6 +47,7 @@ class ControlAction(ActionBase):
         task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = self.module_arguments(task_vars)
+        added = arguments.keys() - self._task.args.keys()
         try:
             selection = Selection.of_task(self, task_vars)
         except SelectionError as exc:
@@ -57,6 +59,7 @@ class ControlAction(ActionBase):
                 result.update(skipped=True, skip_reason="none of its controls is selected")
                 return result
         result.update(self.execute(arguments, task_vars))
+        leave_out(result, added)
         return result
 
     def execute(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

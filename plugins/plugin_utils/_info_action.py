@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import leave_out
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._settings_data import hand_over
 
 
@@ -22,6 +23,5 @@ class ProductInfoAction(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         name, arguments = self._task.resolved_action, hand_over(dict(self._task.args))
         result.update(self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars or {}))
-        # Most of what verbose output would show is data nobody asked for.
-        result.get("invocation", {}).get("module_args", {}).pop("products", None)
+        leave_out(result, arguments.keys() - self._task.args.keys())
         return result

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +232,21 @@ def add_product_data(arguments: dict[str, Any], option: str, make: Callable[[], 
             arguments[option] = make()
         except ProductDataError as exc:
             raise AnsibleActionFail(f"the collection's product data is broken: {exc}") from exc
+
+
+def leave_out(result: dict[str, Any], added: Iterable[str]) -> None:
+    """Take out of what a result tells of its module's arguments those that an action plugin has added.
+
+    Most of it is product data nobody asked for, in verbose output and in what every callback is handed.
+
+    Args:
+        result: of the module.
+        added: names of the arguments.
+
+    """
+    shown = result.get("invocation", {}).get("module_args", {})
+    for name in added:
+        shown.pop(name, None)
 
 
 def discovery_products() -> list[dict[str, Any]]:
