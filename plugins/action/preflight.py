@@ -11,6 +11,7 @@ from ansible.utils.display import Display
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import NAMES, Resolver
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._preflight import (
+    WAITING,
     check_run,
     check_variables,
     doubtful_tags,
@@ -34,10 +35,11 @@ class ActionModule(ActionBase):
         specification = load_specification()
         catalogue = load_catalogue()
         resolver = Resolver(task_vars["hostvars"])
+        waiting: set[str] = set()
         seen: dict[str, list[str]] = {}
         for host in task_vars["ansible_play_hosts_all"]:
             variables = task_vars["hostvars"][host]
-            for problem in check_variables(variables, specification, catalogue, resolver):
+            for problem in check_variables(variables, specification, catalogue, resolver, waiting):
                 seen.setdefault(problem, []).append(host)
         # A mistake in a group's variables is one mistake, however many hosts the group has.
         problems = [
@@ -47,7 +49,8 @@ class ActionModule(ActionBase):
         run_tags = task_vars.get("ansible_run_tags", ())
         problems = check_run(run_tags, catalogue) + problems
         # Facts of a task that runs once are those of all hosts: they all see the same addresses behind a name.
-        result.update(changed=False, problems=problems, ansible_facts={NAMES: resolver.answers})
+        facts = {NAMES: resolver.answers, WAITING: sorted(waiting)}
+        result.update(changed=False, problems=problems, ansible_facts=facts)
         for warning in doubtful_tags(run_tags, self._task.tags):
             display.warning(warning)
         if problems:

@@ -9,6 +9,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import COLLECTION
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._platforms import load_platforms
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._preflight import WAITING, check_waiting
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import (
     add_product_data,
     discovery_products,
@@ -33,4 +34,16 @@ class ActionModule(ActionBase):
             self._execute_module(module_name=f"{COLLECTION}.product_info", module_args=arguments, task_vars=task_vars)
         )
         leave_out(result, arguments.keys() - self._task.args.keys())
+        problems = [] if result.get("failed") else self._waiting_problems(task_vars or {}, result["ansible_facts"])
+        if problems:
+            return {"failed": True, "msg": "To be put right before any role goes on:\n- " + "\n- ".join(problems)}
         return result
+
+    def _waiting_problems(self, task_vars: dict[str, Any], found: dict[str, Any]) -> list[str]:
+        """Return what is wrong with variables that refer to what has just been found."""
+        names = [name for name in task_vars.get(WAITING, ()) if name in task_vars]
+        if not names:
+            return []
+        facts = {**task_vars.get("ansible_facts", {}), **found}
+        templar = self._templar.copy_with_new_env(available_variables={**task_vars, "ansible_facts": facts})
+        return check_waiting(names, lambda name: templar.template(task_vars[name]))

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -19,7 +20,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses 
     check_firewall,
     elements_of,
 )
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import Catalogue
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import Catalogue, load_catalogue
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import (
     ATTESTATIONS_FILE,
     PREFIX,
@@ -41,6 +42,8 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._statements
 )
 
 CONTROL_PREFIX = "DC-"
+WAITING = "_atlassian_dc_waiting"
+"""Fact that names the variables which refer to what is yet to be found."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -86,6 +89,7 @@ def check_variables(
     specification: Mapping[str, Mapping[str, Any]],
     catalogue: Catalogue,
     resolver: Resolver | None = None,
+    waiting: set[str] | None = None,
 ) -> list[str]:
     """Return what is wrong with the variables of one host, in the order of their names.
 
@@ -95,6 +99,7 @@ def check_variables(
         catalogue: the controls.
         resolver: asked for the names in variables that are right. A name without an address is no mistake here: what
             needs it says so.
+        waiting: given the names of variables that refer to facts nobody has gathered yet; see `check_waiting`.
 
     """
     problems = []
@@ -107,7 +112,9 @@ def check_variables(
         try:
             values[name] = variables[name]
         except AnsibleUndefinedVariable:
-            continue  # it refers to facts not gathered yet; its role checks it when it is reached
+            if waiting is not None:
+                waiting.add(name)
+            continue
         except AnsibleError as exc:
             problems.append(f"variable '{name}' cannot be resolved: {exc}")
             continue
@@ -120,6 +127,21 @@ def check_variables(
     if resolver and not problems:
         resolver.addresses("", elements_of(converted), WORDS)
     return problems
+
+
+def check_waiting(names: Iterable[str], resolve: Callable[[str], Any]) -> list[str]:
+    """Return what is wrong with variables that had to wait until the products of a host were found.
+
+    Args:
+        names: of the variables.
+        resolve: returns the value of one. Whatever needs one that refers to still more fails and says so.
+
+    """
+    variables = {}
+    for name in names:
+        with contextlib.suppress(AnsibleUndefinedVariable):
+            variables[name] = resolve(name)
+    return check_variables(variables, load_specification(), load_catalogue())
 
 
 def _of_wrong_type(name: str, messages: Iterable[str], option: Mapping[str, Any]) -> list[str]:

@@ -66,6 +66,17 @@ class TestThroughAnsible:
         assert not {"products", "platforms"} & set(result.get("invocation", {}).get("module_args", {}))
         assert result["ansible_facts"]["atlassian_dc"]["platform"]["title"]
 
+    @pytest.mark.parametrize(("value", "words"), [("platform.title", "atlassian_dc_backup_wait"), ("nowhere", "")])
+    def test_variables_that_refer_to_what_was_found(self, tmp_path: Path, value: str, words: str) -> None:
+        variables = {
+            "_atlassian_dc_waiting": ["atlassian_dc_backup_wait", "atlassian_dc_of_another_host"],
+            "atlassian_dc_backup_wait": f"{{{{ ansible_facts.atlassian_dc.{value} }}}}",
+        }
+        result = ad_hoc(tmp_path, {"instances": []}, "-e", json.dumps(variables))
+        # One that still refers to nothing is told by the task that needs it.
+        assert bool(result["exit_code"]) == bool(words)
+        assert words in result.get("msg", "")
+
     def test_declared_in_an_odd_place(self, tmp_path: Path) -> None:
         install = tmp_path / "jira"
         (install / "bin").mkdir(parents=True)

@@ -14,6 +14,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue 
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._preflight import (
     check_run,
     check_variables,
+    check_waiting,
     doubtful_tags,
     load_specification,
 )
@@ -73,13 +74,28 @@ def test_secret_values_are_never_quoted() -> None:
     assert "hunter" not in " ".join(problems)
 
 
-def test_values_that_wait_for_facts_are_left_to_the_role() -> None:
+def undefined(_name: str) -> Any:
+    raise AnsibleUndefinedVariable("ansible_facts.atlassian_dc is undefined")
+
+
+def test_values_that_wait_for_facts_are_named() -> None:
     class Lazy(dict[str, Any]):
         def __getitem__(self, name: str) -> Any:
-            raise AnsibleUndefinedVariable("ansible_default_ipv4 is undefined")
+            return undefined(name)
 
-    variables = Lazy(atlassian_dc_admin_networks="x")
-    assert check_variables(variables, load_specification(), load_catalogue()) == []
+    waiting: set[str] = set()
+    variables = Lazy(atlassian_dc_admin_networks="x", atlassian_dc_fail_on="y")
+    assert check_variables(variables, load_specification(), load_catalogue(), waiting=waiting) == []
+    assert waiting == set(variables)
+
+
+def test_they_are_checked_when_the_facts_are_there() -> None:
+    names = ["atlassian_dc_allow_restart", "atlassian_dc_backup_wait"]
+    values = {names[0]: True, names[1]: "soon"}
+    (problem,) = check_waiting(names, values.__getitem__)
+    assert names[1] in problem
+    # Whatever needs it fails, and says so.
+    assert check_waiting(names, undefined) == []
 
 
 def test_all_problems_are_listed() -> None:

@@ -100,6 +100,17 @@ class TestRoles:
                 assert any("." in key for key in task) or "block" in task, f"{path}: {task.get('name')}"
 
 
+def test_playbooks_leave_checking_variables_to_preflight() -> None:
+    for path in sorted((CHECKOUT / "playbooks").glob("**/*.yml")):
+        plays = load(path)
+        told = str(plays)
+        # Else each host has a task more for every role, whatever --tags says.
+        assert told.count("'rolespec_validate': False") == told.count("import_role'"), path
+        assert "include_role" not in told, path
+        if "import_role'" in told and path.parent.name == "playbooks":
+            assert plays[0]["ansible.builtin.import_playbook"] == "parts/preflight.yml"
+
+
 def test_every_role_is_run_by_the_playbooks_and_selected_by_its_name() -> None:
     imported = {SHARED: [SHARED]}  # the others depend on it
     for task in load(CHECKOUT / "playbooks/tasks/controls.yml"):
