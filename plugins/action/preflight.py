@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -12,6 +13,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses 
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._preflight import (
     WAITING,
+    Resolved,
     check_run,
     check_variables,
     doubtful_tags,
@@ -38,7 +40,7 @@ class ActionModule(ActionBase):
         waiting: set[str] = set()
         seen: dict[str, list[str]] = {}
         for host in task_vars["ansible_play_hosts_all"]:
-            variables = task_vars["hostvars"][host]
+            variables = self._variables(host, task_vars)
             for problem in check_variables(variables, specification, catalogue, resolver, waiting):
                 seen.setdefault(problem, []).append(host)
         # A mistake in a group's variables is one mistake, however many hosts the group has.
@@ -48,11 +50,19 @@ class ActionModule(ActionBase):
         ]
         run_tags = task_vars.get("ansible_run_tags", ())
         problems = check_run(run_tags, catalogue) + problems
-        # Facts of a task that runs once are those of all hosts: they all see the same addresses behind a name.
-        facts = {NAMES: resolver.answers, WAITING: sorted(waiting)}
-        result.update(changed=False, problems=problems, ansible_facts=facts)
+        result.update(changed=False, problems=problems)
         for warning in doubtful_tags(run_tags, self._task.tags):
             display.warning(warning)
         if problems:
             result.update(failed=True, msg="Nothing was touched. To be put right first:\n- " + "\n- ".join(problems))
+        else:
+            # Those of a task that runs once are those of all hosts: they all see the same addresses behind a name.
+            result["ansible_facts"] = {NAMES: resolver.answers, WAITING: sorted(waiting)}
         return result
+
+    def _variables(self, host: str, task_vars: dict[str, Any]) -> Mapping[str, Any]:
+        """Return the variables of a host, with those that the import of the playbook has given: hostvars lacks them."""
+        given = {name: task_vars[name] for name in self._task.get_play().get_vars()}
+        hosts = task_vars["hostvars"]
+        referred = {**hosts.raw_get(host), "hostvars": hosts, **given}
+        return Resolved(given, self._templar.copy_with_new_env(available_variables=referred), hosts[host])

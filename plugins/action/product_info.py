@@ -9,7 +9,11 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._collection import COLLECTION
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._platforms import load_platforms
-from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._preflight import WAITING, check_waiting
+from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._preflight import (
+    WAITING,
+    Resolved,
+    check_waiting,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._products import (
     add_product_data,
     discovery_products,
@@ -41,9 +45,9 @@ class ActionModule(ActionBase):
 
     def _waiting_problems(self, task_vars: dict[str, Any], found: dict[str, Any]) -> list[str]:
         """Return what is wrong with variables that refer to what has just been found."""
-        names = [name for name in task_vars.get(WAITING, ()) if name in task_vars]
-        if not names:
+        waiting = {name: task_vars[name] for name in task_vars.get(WAITING, ()) if name in task_vars}
+        if not waiting:
             return []
         facts = {**task_vars.get("ansible_facts", {}), **found}
         templar = self._templar.copy_with_new_env(available_variables={**task_vars, "ansible_facts": facts})
-        return check_waiting(names, lambda name: templar.template(task_vars[name]))
+        return check_waiting(Resolved(waiting, templar))

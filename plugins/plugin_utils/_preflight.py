@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.template import Templar
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._addresses import (
     WORDS,
     Resolver,
@@ -56,6 +56,33 @@ def load_specification() -> dict[str, dict[str, Any]]:
     # A product is a file: there is no second list of them.
     options["atlassian_dc_instances"]["options"]["product"]["choices"] = sorted(load_products())
     return options
+
+
+class Resolved(Mapping[str, Any]):
+    """Variables that are templated when they are looked at: what nobody looks at may refer to what is not there.
+
+    Args:
+        raw: the variables as somebody wrote them.
+        templar: knows what they refer to.
+        others: further variables, which template themselves. Those of the same name are hidden.
+
+    """
+
+    def __init__(self, raw: Mapping[str, Any], templar: Templar, others: Mapping[str, Any] | None = None) -> None:
+        """Template nothing yet."""
+        self._raw, self._templar, self._others = raw, templar, others or {}
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the value of one; raise AnsibleUndefinedVariable where it refers to what is not known."""
+        return self._templar.template(self._raw[name]) if name in self._raw else self._others[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through their names."""
+        return iter({**dict.fromkeys(self._others), **dict.fromkeys(self._raw)})
+
+    def __len__(self) -> int:
+        """Count them."""
+        return sum(1 for _name in self)
 
 
 def check_run(run_tags: Iterable[str], catalogue: Catalogue) -> list[str]:
@@ -129,18 +156,11 @@ def check_variables(
     return problems
 
 
-def check_waiting(names: Iterable[str], resolve: Callable[[str], Any]) -> list[str]:
+def check_waiting(variables: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with variables that had to wait until the products of a host were found.
 
-    Args:
-        names: of the variables.
-        resolve: returns the value of one. Whatever needs one that refers to still more fails and says so.
-
+    Whatever needs one that refers to still more fails and says so.
     """
-    variables = {}
-    for name in names:
-        with contextlib.suppress(AnsibleUndefinedVariable):
-            variables[name] = resolve(name)
     return check_variables(variables, load_specification(), load_catalogue())
 
 

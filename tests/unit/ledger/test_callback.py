@@ -430,6 +430,25 @@ class TestTheCollectionsPlaybooks:
         assert run.status("DC-USR-01", None) == "not_applicable"
         assert run.status("DC-USR-01", None, "gone") == "not_checked"
 
+    def test_variables_given_to_the_import_are_checked_like_others(self, playbook: Playbook) -> None:
+        given = """
+  vars:
+    patience: [soon]
+    atlassian_dc_backup_wait: "{{ patience[0] }}"
+    atlassian_dc_fail_on: "{{ inventory_hostname }}"
+    atlassian_dc_admin_networks: "{{ ansible_facts.atlassian_dc.networks }}"
+    atlassian_dc_alow_restart: true
+"""
+        run = playbook.run(self.IMPORT.rstrip() + given, enabled=False, limit="h1,h2")
+        assert run.code == 2
+        assert "h1: variable 'atlassian_dc_fail_on'" in run.output
+        assert "h2: variable 'atlassian_dc_fail_on'" in run.output
+        assert "argument 'atlassian_dc_backup_wait'" in run.output
+        assert "did you mean 'atlassian_dc_allow_restart'" in run.output
+        # It refers to what is yet to be found.
+        assert "atlassian_dc_admin_networks" not in run.output
+        assert "Find the installed products" not in run.output
+
     def test_a_misspelt_variable_stops_the_run_and_the_report_says_so(self, playbook: Playbook) -> None:
         run = playbook.run(self.IMPORT, "-e", "atlassian_dc_alow_restart=true", enabled=False)
         assert run.code == 2

@@ -12,6 +12,7 @@ import pytest
 from ansible.errors import AnsibleUndefinedVariable
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._preflight import (
+    Resolved,
     check_run,
     check_variables,
     check_waiting,
@@ -74,28 +75,32 @@ def test_secret_values_are_never_quoted() -> None:
     assert "hunter" not in " ".join(problems)
 
 
-def undefined(_name: str) -> Any:
-    raise AnsibleUndefinedVariable("ansible_facts.atlassian_dc is undefined")
+class Waiting:
+    """Stands for a templar that does not know yet what some values refer to."""
+
+    def template(self, value: Any) -> Any:
+        if value == "{{ unknown }}":
+            raise AnsibleUndefinedVariable("'unknown' is undefined")
+        return value
 
 
 def test_values_that_wait_for_facts_are_named() -> None:
-    class Lazy(dict[str, Any]):
-        def __getitem__(self, name: str) -> Any:
-            return undefined(name)
-
     waiting: set[str] = set()
-    variables = Lazy(atlassian_dc_admin_networks="x", atlassian_dc_fail_on="y")
+    raw = {"atlassian_dc_admin_networks": "{{ unknown }}", "atlassian_dc_fail_on": "high"}
+    variables = Resolved(raw, Waiting())
     assert check_variables(variables, load_specification(), load_catalogue(), waiting=waiting) == []
-    assert waiting == set(variables)
+    assert waiting == {"atlassian_dc_admin_networks"}
 
 
 def test_they_are_checked_when_the_facts_are_there() -> None:
-    names = ["atlassian_dc_allow_restart", "atlassian_dc_backup_wait"]
-    values = {names[0]: True, names[1]: "soon"}
-    (problem,) = check_waiting(names, values.__getitem__)
-    assert names[1] in problem
-    # Whatever needs it fails, and says so.
-    assert check_waiting(names, undefined) == []
+    raw = {
+        "atlassian_dc_allow_restart": True,
+        "atlassian_dc_backup_wait": "soon",
+        # Whatever needs it fails, and says so.
+        "atlassian_dc_fail_on": "{{ unknown }}",
+    }
+    (problem,) = check_waiting(Resolved(raw, Waiting()))
+    assert "atlassian_dc_backup_wait" in problem
 
 
 def test_all_problems_are_listed() -> None:

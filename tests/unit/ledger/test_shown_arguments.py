@@ -19,7 +19,7 @@ GIVEN = {"instances": [{"product": "jira", "name": "jira"}]}
 
 @pytest.mark.parametrize("plugin", [Judging, Asking, Finding])
 @pytest.mark.parametrize("told", [True, False])
-def test_results_tell_what_the_task_said(monkeypatch: pytest.MonkeyPatch, plugin: type[ActionBase], told: bool) -> None:
+def test_results_tell_what_the_task_said(monkeypatch: pytest.MonkeyPatch, plugin: Any, told: bool) -> None:
     handed: dict[str, Any] = {}
 
     def execute(_self: ActionBase, module_args: dict[str, Any], **_more: Any) -> dict[str, Any]:
