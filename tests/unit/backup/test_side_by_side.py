@@ -18,8 +18,10 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_res
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._backup_run import StoppedError
 from unit.backup.backup_host import BackupHost
 
+# Python itself, interrupted just before it falls asleep, would sleep on.
 SLEEPS = """
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 open(sys.argv[1], "w").close()
 time.sleep(0 if os.path.exists(sys.argv[1] + ".answers") else 60)
 """
