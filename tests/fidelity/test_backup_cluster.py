@@ -26,7 +26,7 @@ HOME = "/var/atlassian/application-data/jira"
 UNIT = "atlassian-dc-backup@jira"
 CA = "/etc/ssl/certs/backup.pem"
 PASSWORD = "open sesame"  # noqa: S105 - of a repository of this test
-PERIOD, LIMIT = 40, 60
+PERIOD, LIMIT = 70, 70
 """Seconds between two backups, and after which who makes one is taken for gone."""
 Row = Callable[[str, str, str, bool], None]
 
