@@ -62,7 +62,7 @@ class ActionModule(ActionBase):
 
     def _variables(self, host: str, task_vars: dict[str, Any]) -> Mapping[str, Any]:
         """Return the variables of a host, with those that the import of the playbook has given: hostvars lacks them."""
-        given = {name: task_vars[name] for name in self._task.get_play().get_vars()}
         hosts = task_vars["hostvars"]
-        referred = {**hosts.raw_get(host), "hostvars": hosts, **given}
-        return Resolved(given, self._templar.copy_with_new_env(available_variables=referred), hosts[host])
+        given = {name: task_vars[name] for name in self._task.get_play().get_vars()}
+        raw = {**hosts.raw_get(host), "hostvars": hosts, **given}
+        return Resolved(raw, self._templar.copy_with_new_env(available_variables=raw))

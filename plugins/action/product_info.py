@@ -45,9 +45,10 @@ class ActionModule(ActionBase):
 
     def _waiting_problems(self, task_vars: dict[str, Any], found: dict[str, Any]) -> list[str]:
         """Return what is wrong with variables that refer to what has just been found."""
-        waiting = {name: task_vars[name] for name in task_vars.get(WAITING, ()) if name in task_vars}
+        known = task_vars.get("ansible_facts", {})
+        waiting = {name: task_vars[name] for name in known.get(WAITING, ()) if name in task_vars}
         if not waiting:
             return []
-        facts = {**task_vars.get("ansible_facts", {}), **found}
+        facts = {**known, **found}
         templar = self._templar.copy_with_new_env(available_variables={**task_vars, "ansible_facts": facts})
         return check_waiting(Resolved(waiting, templar))

@@ -64,25 +64,24 @@ class Resolved(Mapping[str, Any]):
     Args:
         raw: the variables as somebody wrote them.
         templar: knows what they refer to.
-        others: further variables, which template themselves. Those of the same name are hidden.
 
     """
 
-    def __init__(self, raw: Mapping[str, Any], templar: Templar, others: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, raw: Mapping[str, Any], templar: Templar) -> None:
         """Template nothing yet."""
-        self._raw, self._templar, self._others = raw, templar, others or {}
+        self._raw, self._templar = raw, templar
 
     def __getitem__(self, name: str) -> Any:
         """Return the value of one; raise AnsibleUndefinedVariable where it refers to what is not known."""
-        return self._templar.template(self._raw[name]) if name in self._raw else self._others[name]
+        return self._templar.template(self._raw[name])
 
     def __iter__(self) -> Iterator[str]:
         """Go through their names."""
-        return iter({**dict.fromkeys(self._others), **dict.fromkeys(self._raw)})
+        return iter(self._raw)
 
     def __len__(self) -> int:
         """Count them."""
-        return sum(1 for _name in self)
+        return len(self._raw)
 
 
 def check_run(run_tags: Iterable[str], catalogue: Catalogue) -> list[str]:

@@ -69,7 +69,7 @@ class TestThroughAnsible:
     @pytest.mark.parametrize(("value", "words"), [("platform.title", "atlassian_dc_backup_wait"), ("nowhere", "")])
     def test_variables_that_refer_to_what_was_found(self, tmp_path: Path, value: str, words: str) -> None:
         variables = {
-            "_atlassian_dc_waiting": ["atlassian_dc_backup_wait", "atlassian_dc_of_another_host"],
+            "ansible_facts": {"_atlassian_dc_waiting": ["atlassian_dc_backup_wait", "atlassian_dc_of_another_host"]},
             "atlassian_dc_backup_wait": f"{{{{ ansible_facts.atlassian_dc.{value} }}}}",
         }
         result = ad_hoc(tmp_path, {"instances": []}, "-e", json.dumps(variables))

@@ -449,6 +449,15 @@ class TestTheCollectionsPlaybooks:
         assert "atlassian_dc_admin_networks" not in run.output
         assert "Find the installed products" not in run.output
 
+    def test_those_that_refer_to_what_is_found_are_checked_then(self, playbook: Playbook) -> None:
+        given = '{"atlassian_dc_backup_wait": "{{ ansible_facts.atlassian_dc.platform.title }}"}'
+        settings = playbook.folder / "ansible.cfg"
+        settings.write_text("[defaults]\ninject_facts_as_vars = false\n")
+        run = playbook.run(self.IMPORT, "-e", given, *self.ONE_ROLE, enabled=False)
+        assert run.code == 2
+        assert "To be put right before any role goes on" in run.output
+        assert "argument 'atlassian_dc_backup_wait'" in run.output
+
     def test_a_misspelt_variable_stops_the_run_and_the_report_says_so(self, playbook: Playbook) -> None:
         run = playbook.run(self.IMPORT, "-e", "atlassian_dc_alow_restart=true", enabled=False)
         assert run.code == 2
