@@ -85,12 +85,12 @@ ehcache.object.port = 40011\\n' > {JIRA_HOME}/cluster.properties
 
 
 def listen(lab: Lab, host: str, units: Mapping[str, Iterable[str]], first: str = "") -> None:
-    """Start units that listen on ports, also after a restart of the host; `first` is a script to run before."""
+    """Start units, return when they listen on their ports; also after a restart. `first` is a script to run before."""
     script = f"printf %s {shlex.quote(LISTEN)} > {LISTENER}\n{first}\n"
     for unit, ports in units.items():
         text = (
             f"[Unit]\nDescription=Listens where {unit.removeprefix('stand-in-')} would\n"
-            f"[Service]\nExecStart=/usr/bin/python3 {LISTENER} {' '.join(ports)}\n"
+            f"[Service]\nType=notify\nNotifyAccess=all\nExecStart=/usr/bin/python3 {LISTENER} {' '.join(ports)}\n"
             "[Install]\nWantedBy=multi-user.target\n"
         )
         script += f"printf %s {shlex.quote(text)} > /etc/systemd/system/{unit}.service\n"
