@@ -11,7 +11,7 @@ FOLDER = "/etc/fail2ban"
 CLIENT = "fail2ban-client"
 SERVICE = "fail2ban.service"
 
-PATIENCE = 15
+PATIENCE = 60
 """Seconds that a server may take until all of its jails run."""
 
 HEADER = "# Written by atlassian_dc.hardening, role fail2ban. Change its variables, not this file.\n"

@@ -528,8 +528,9 @@ class _Instance:
         state = self._read()[0]
         if self.changes.check_mode or (state is not None and state.whole is not None):
             return
-        shown = show_units(self.host.run_command, [timer.service], ("ActiveState",))
-        if shown.get(timer.service, {}).get("ActiveState") == "activating":
+        unit = show_units(self.host.run_command, [timer.service], ("ActiveState", "Job")).get(timer.service, {})
+        # A job that systemd has not come to yet leaves the unit as it was.
+        if unit.get("ActiveState") == "activating" or unit.get("Job", "0") not in ("", "0"):
             # What waits for the job may be ended; the job goes on.
             self.host.run_command(["timeout", str(self.params["wait"]), "systemctl", "start", timer.service])
 

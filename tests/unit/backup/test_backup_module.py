@@ -567,6 +567,32 @@ class TestJudging:
         assert Outcome(host, check_mode=True).statuses == "fail fail pass pass"
         assert Outcome(host).statuses == "fixed fixed pass pass"
 
+    @pytest.mark.parametrize(
+        ("told", "waits"),
+        [
+            ({"ActiveState": "activating", "Job": "17"}, True),
+            # systemd has the job, and has not come to it.
+            ({"ActiveState": "inactive", "Job": "17"}, True),
+            ({"ActiveState": "inactive", "Job": "0"}, False),
+            ({"ActiveState": "failed"}, False),
+        ],
+    )
+    def test_the_first_one_is_waited_for_while_it_is_made(
+        self, host: Backed, monkeypatch: pytest.MonkeyPatch, told: dict[str, str], waits: bool
+    ) -> None:
+        run = host.run
+
+        def begun(argv: list[str], **options: Any) -> tuple[int, str, str]:
+            answer = run(argv, **options)
+            if argv == ["systemctl", "start", "--no-block", f"{UNIT}.service"]:
+                host.unit(f"{UNIT}.service", **told)
+            return answer
+
+        monkeypatch.setattr(host, "run", begun)
+        Outcome(host)
+        assert host.ran("systemctl", "start", "--no-block")
+        assert bool(host.ran("timeout")) == waits
+
     def test_a_product_in_the_group_of_backups(self, host: Backed) -> None:
         Outcome(host)
         host.left()
