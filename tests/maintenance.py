@@ -78,18 +78,25 @@ class Maintenance:
         return 200, {"task": {"state": "RUNNING"}, "db-state": state, "scm-state": state}
 
 
-def serve(port: int, login: str, polls: int, path: str, delay: float) -> None:
+def serve(port: int, login: str, polls: int, path: str) -> None:
     """Answer at a port of the host itself until the end.
 
     Args:
         port: the port.
         login: as for the class.
         polls: as for the class; as often for each lock.
-        path: file that is told of each request, and whether the product is locked.
-        delay: seconds between that and the answer.
+        path: file that is told of each request, and whether the product is locked. What another one with `.hold` after
+            its name names is answered once that one is gone.
 
     """
     product = Maintenance(login, polls)
+
+    def held() -> str:
+        try:
+            with open(f"{path}.hold", encoding="utf-8") as stream:
+                return stream.read().strip()
+        except FileNotFoundError:
+            return ""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def _answer(self) -> None:
@@ -100,7 +107,8 @@ def serve(port: int, login: str, polls: int, path: str, delay: float) -> None:
             with open(f"{path}.new", "w", encoding="utf-8") as stream:
                 json.dump({"locked": product.locked, "asked": product.asked}, stream)
             os.replace(f"{path}.new", path)
-            time.sleep(delay)
+            while held() == product.name_of(self.command, self.path):
+                time.sleep(0.02)
             body = b"" if told is None else json.dumps(told).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -114,4 +122,4 @@ def serve(port: int, login: str, polls: int, path: str, delay: float) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4], float(sys.argv[5]))
+    serve(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4])

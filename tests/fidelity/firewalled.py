@@ -142,7 +142,7 @@ def expected(found: Scan, closed: str = "filtered") -> Scan:
 
 
 def watch(lab: Lab, host: str, moment: str, *options: str) -> None:
-    """Return at a moment of a host, see watch.py."""
+    """Return at a moment of a host, what is to be done then done; see watch.py."""
     lab.group.output(host, ["python3", "-c", WATCH, moment, *options])
 
 
@@ -153,7 +153,7 @@ def say_of(lab: Lab, host: str, variables: Mapping[str, Any]) -> None:
     (folder / f"{host}.yml").write_text(yaml.safe_dump(dict(variables)), encoding="utf-8")
 
 
-def reachable(lab: Lab, host: str, seconds: float = 10) -> bool:
+def reachable(lab: Lab, host: str, seconds: float = 60) -> bool:
     """Tell whether a new SSH connection from here can be had."""
     deadline = time.monotonic() + seconds
     while True:

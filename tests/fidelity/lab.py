@@ -36,8 +36,14 @@ UNSAID = {
 how to log in to the products."""
 ACCOUNTS_AND_FILES = ("service_user", "file_permissions")
 """Roles for hosts on which the others only take time: who is let in and who is banned is tried elsewhere."""
-PATIENCE = 900
+PATIENCE = 3600
 """Seconds after which a run is given up."""
+BY_HAND: dict[str, Any] = {
+    "atlassian_dc_backup_prune": False,
+    "atlassian_dc_backup_schedule": "2099-01-01",
+    "atlassian_dc_backup_wait": 900,
+}
+"""For backups that are made when a test says so, at any time of the day."""
 SNAPSHOT = (Path(__file__).parent / "snapshot.py").read_text(encoding="utf-8")
 STATE = "import json, urllib.request as u; print(json.load(u.urlopen('http://127.0.0.1:%d/status'))['state'])"
 """Prints what a product says of itself."""

@@ -13,7 +13,7 @@ import asyncio
 import json
 import sys
 
-SECONDS = 1.2
+SECONDS = 2.5
 ATTEMPTS = 2
 """A packet may be lost, and a test machine may be busy."""
 Port = tuple[str, str, int]

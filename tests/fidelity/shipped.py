@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from .lab import Lab
 
@@ -78,13 +78,13 @@ class Disturbed:
         """
         pause = max(0.1, (1.5 * len(steps) + 2) / 20)
         told = {"logs": LOGS, "word": word, "lines": lines, "pause": pause, "rotated": "yes" if rotated else "no"}
-        writer = threading.Thread(target=lambda: self.lab.sh(self.host, WRITE % told))
-        writer.start()
         address = self.lab.group.hosts()[self.host].address
-        for where, script in steps:
-            time.sleep(1)
-            self.lab.sh(self.host if where == "host" else self.sink, script.format(address=address))
-        writer.join()
+        with ThreadPoolExecutor(1) as pool:
+            writer = pool.submit(self.lab.sh, self.host, WRITE % told)
+            for where, script in steps:
+                time.sleep(1)
+                self.lab.sh(self.host if where == "host" else self.sink, script.format(address=address))
+            writer.result()
         if reboot:
             self.lab.group.restart(self.host)
         found: list[str] = []

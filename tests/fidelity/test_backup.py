@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Check, Result, utc
 
-from .lab import CHECKOUT, Lab, Outcome, differing
+from .lab import BY_HAND, CHECKOUT, Lab, Outcome, differing
 
 JIRA, BITBUCKET, SERVER = "jira1", "bitbucket1", "repository1"
 HOSTS = (f"{JIRA}=jira_database:bookworm", f"{BITBUCKET}=bitbucket_database:trixie", f"{SERVER}=repository:bookworm")
@@ -69,8 +69,7 @@ class Story:
             *ROLE,
             *arguments,
             atlassian_dc_backup_repository=self.repository,
-            atlassian_dc_backup_prune=False,
-            atlassian_dc_backup_wait=300,
+            **BY_HAND,
             **variables,
         )
 
@@ -210,7 +209,7 @@ class Locked:
         self.lab = story.lab
         text = (CHECKOUT / "tests/maintenance.py").read_text(encoding="utf-8")
         self.lab.sh(BITBUCKET, f"cat > /run/maintenance.py <<'END'\n{text}END\n")
-        run = f"python3 /run/maintenance.py {PORT} 'Bearer {LOGIN}' 3 {TOLD} 0.4"
+        run = f"python3 /run/maintenance.py {PORT} 'Bearer {LOGIN}' 3 {TOLD}"
         self.lab.sh(
             BITBUCKET, f"systemd-run -q --unit=maintenance {run}; until ss -ltn | grep -q :{PORT}; do sleep 0.1; done"
         )
@@ -219,8 +218,7 @@ class Locked:
             *ROLE[:3],
             BITBUCKET,
             atlassian_dc_backup_repository={**story.repository, "url": story.repository["url"] + "-bitbucket"},
-            atlassian_dc_backup_prune=False,
-            atlassian_dc_backup_wait=300,
+            **BY_HAND,
             atlassian_dc_credentials={"bitbucket": {"token": LOGIN}},
             atlassian_dc_instances=[{"product": "bitbucket", "url": f"http://127.0.0.1:{PORT}"}],
         )
@@ -256,15 +254,16 @@ def test_a_kill_at_any_step_leaves_no_lock(locked: Locked, row: Row, step: str, 
     locked.lab.sh(
         BITBUCKET,
         f"""
+        rm {TOLD}
+        echo '{step}' > {TOLD}.hold
         systemctl start --no-block {LOCKED}
-        for i in $(seq 1200); do
-          grep -q '{step}"]' {TOLD} 2>/dev/null && break
-          sleep 0.02
-        done
+        for i in $(seq 15000); do grep -qF '{step}"]' {TOLD} 2>/dev/null && break; sleep 0.02; done
         systemctl kill --kill-whom={whom} --signal=KILL {LOCKED}
-        for i in $(seq 300); do
+        rm {TOLD}.hold
+        for i in $(seq 3000); do
           case $(systemctl show -P ActiveState {LOCKED}) in failed|inactive)
-            [ -e {FOLDER}/lock.json ] || grep -q '"running"' {FOLDER}/last.json || break ;;
+            [ -e {FOLDER}/lock.json ] || grep -q '"running"' {FOLDER}/last.json \\
+              || systemctl list-jobs --no-legend '*@bitbucket*' | grep -q . || break ;;
           esac
           sleep 0.1
         done
@@ -312,7 +311,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     ),
     "the database is gone": (
         JIRA,
-        "systemctl stop postgresql",
+        "systemctl stop postgresql 'postgresql@*.service'",
         "systemctl start postgresql; until runuser -u postgres -- psql -c 'select 1' >/dev/null; do sleep 0.2; done",
         "the database refuses",
     ),
@@ -332,7 +331,7 @@ def test_a_fault_is_told_and_the_next_run_is_a_good_one(story: Story, row: Row, 
     story.lab.sh(host, break_it)
     try:
         story.lab.sh(JIRA, f"! systemctl start {UNIT}")
-        said = story.lab.sh(JIRA, "journalctl -q -o cat -t atlassian-dc-backup -n 3")
+        said = story.lab.sh(JIRA, "journalctl --sync; journalctl -q -o cat -t atlassian-dc-backup -n 3")
     finally:
         story.lab.sh(host, mend_it)
     after = story.whole()
@@ -347,21 +346,16 @@ def test_a_fault_is_told_and_the_next_run_is_a_good_one(story: Story, row: Row, 
 @pytest.mark.parametrize("moment", ["the database", "files"])
 def test_a_kill_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: Row, moment: str) -> None:
     before = story.whole()
-    program = "pg_dump" if moment == "the database" else "restic"
+    program = "-x pg_dump" if moment == "the database" else "-f 'part=[h]ome'"
     story.lab.sh(
         JIRA,
         f"""
         systemctl start --no-block {UNIT}
-        for i in $(seq 400); do
-          if [ {program} = restic ]; then pgrep -f 'part=[h]ome' && break
-          else pgrep -x pg_dump && break; fi
-          sleep 0.05
-        done >/dev/null
+        timeout 300 sh -c "until pgrep {program} >/dev/null; do sleep 0.02; done"
         systemctl kill --kill-whom=all --signal=KILL {UNIT}
-        for i in $(seq 100); do systemctl is-active -q {UNIT} || break; sleep 0.1; done
         """,
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 300
     while story.state()["result"] == "running" and time.monotonic() < deadline:
         time.sleep(0.2)
     state, after = story.state(), story.whole()
@@ -376,7 +370,14 @@ def test_a_kill_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: R
 
 def test_a_host_that_dies_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: Row) -> None:
     before = story.whole()
-    story.lab.sh(JIRA, f"systemctl start --no-block {UNIT}; until pgrep -x pg_dump >/dev/null; do sleep 0.05; done")
+    story.lab.sh(
+        JIRA,
+        f"""
+        systemctl start --no-block {UNIT}
+        timeout 300 sh -c 'until pgrep -x pg_dump >/dev/null; do sleep 0.02; done'
+        systemctl kill --kill-whom=all --signal=STOP {UNIT}
+        """,
+    )
     story.lab.crash(JIRA)
     after, state = story.whole(), story.state()
     right = after == before and state["result"] == "running"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .lab import Lab, Outcome
+from .lab import BY_HAND, Lab, Outcome
 
 HOST, SERVER = "jira1", "repository1"
 HOSTS = (f"{HOST}=jira_mariadb:trixie", f"{SERVER}=repository:bookworm")
@@ -41,7 +41,7 @@ class Story:
         certificate = lab.sh(SERVER, "cat /etc/repository/certificate.pem")
         lab.sh(HOST, f"cat > {CA} <<'END'\n{certificate}END\n")
         lab.sh(HOST, f"mariadb --default-character-set=utf8mb4 <<'END'\n{SQL}\nEND\n")
-        self.harden = self.play("harden", "--tags", "backup", atlassian_dc_backup_wait=300)
+        self.harden = self.play("harden", "--tags", "backup")
         self.first = self.state()
         self.manifest = self.newest_manifest()
         self.counted = self.rows()
@@ -67,7 +67,7 @@ class Story:
             "password": PASSWORD,
             "environment": {"RESTIC_CACERT": CA},
         }
-        variables |= {"atlassian_dc_backup_repository": repository, "atlassian_dc_backup_prune": False}
+        variables |= {"atlassian_dc_backup_repository": repository, **BY_HAND}
         return self.lab.play(playbook, *arguments, "--limit", HOST, **variables)
 
     def state(self) -> dict[str, Any]:
@@ -106,14 +106,14 @@ class Story:
         self.lab.sh(
             HOST,
             f"""
-            mariadb jiradb -e 'LOCK TABLES jiraissue WRITE; SELECT SLEEP(300)' &
+            mariadb jiradb -e 'LOCK TABLES jiraissue WRITE; SELECT SLEEP(3600)' &
             holder=$!
             until mariadb -BN -e 'SHOW PROCESSLIST' | grep -q SLEEP; do sleep 0.1; done
             systemctl start --no-block {UNIT}
-            until pgrep -x mariadb-dump; do sleep 0.1; done
-            until mariadb -BN -e 'SHOW PROCESSLIST' | grep -q 'metadata lock'; do sleep 0.1; done
+            timeout 300 sh -c 'until pgrep -x mariadb-dump; do sleep 0.1; done'
+            timeout 300 sh -c "until mariadb -BN -e 'SHOW PROCESSLIST' | grep -q 'metadata lock'; do sleep 0.1; done"
             {kill}
-            until systemctl is-failed -q {UNIT}; do sleep 0.1; done
+            timeout 300 sh -c 'until systemctl is-failed -q {UNIT}; do sleep 0.1; done'
             kill $holder
             mariadb -BN -e 'SHOW PROCESSLIST' | grep SLEEP | cut -f1 | while read id; do mariadb -e "KILL $id"; done
             """,

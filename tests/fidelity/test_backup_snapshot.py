@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from .lab import Lab, Outcome
+from .lab import BY_HAND, Lab, Outcome
 
 OLD, NEW, SERVER = "bitbucket1", "bitbucket2", "repository1"
 """With the systemd of Debian 12, and that of Debian 13; and what keeps their backups."""
@@ -96,9 +96,8 @@ class Story:
             *tags,
             *arguments,
             atlassian_dc_backup_repository=repository,
-            atlassian_dc_backup_prune=False,
             atlassian_dc_backup_snapshot={"bitbucket": storage},
-            atlassian_dc_backup_wait=300,
+            **BY_HAND,
             **variables,
         )
 
@@ -124,7 +123,7 @@ class Story:
             self.lab.sh(
                 host,
                 f"""
-                for i in $(seq 200); do [ -e {LEFT} ] || break; sleep 0.1; done
+                for i in $(seq 3000); do [ -e {LEFT} ] || [ -e {SHOWN} ] || break; sleep 0.1; done
                 if [ -e {LEFT} ] || mountpoint -q {SHOWN} || [ -e {SHOWN} ]; then echo left; else echo gone; fi
                 """,
             ).strip()
@@ -247,10 +246,10 @@ def test_a_kill_leaves_no_snapshot(story: Story, row: Row, host: str) -> None:
         host,
         f"""
         systemctl start --no-block {UNIT}
-        for i in $(seq 600); do pgrep -f 'part=[h]ome' >/dev/null && break; sleep 0.02; done
+        timeout 300 sh -c "until pgrep -f 'part=[h]ome' >/dev/null; do sleep 0.02; done"
         mountpoint -q {SHOWN}
         systemctl kill --kill-whom=all --signal=KILL {UNIT}
-        for i in $(seq 300); do
+        for i in $(seq 3000); do
           case $(systemctl show -P ActiveState {UNIT}) in failed|inactive) break ;; esac
           sleep 0.1
         done
@@ -268,9 +267,9 @@ def test_a_snapshot_that_is_taken_away_is_noticed(story: Story, row: Row) -> Non
         OLD,
         f"""
         systemctl start --no-block {UNIT}
-        for i in $(seq 600); do pgrep -f 'part=[h]ome' >/dev/null && break; sleep 0.02; done
+        timeout 300 sh -c "until pgrep -f 'part=[h]ome' >/dev/null; do sleep 0.02; done"
         systemctl kill --kill-whom=all --signal=KILL '{SOCKET}@*'
-        for i in $(seq 300); do
+        for i in $(seq 3000); do
           case $(systemctl show -P ActiveState {UNIT}) in failed|inactive) break ;; esac
           sleep 0.1
         done

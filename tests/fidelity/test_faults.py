@@ -199,7 +199,7 @@ def two_runs(fault: Fault) -> None:
             hold = "Start the products that an interrupted run has stopped"
             others.append(pool.submit(fault.play, hold_before=hold, during=tell, **RESTART))
             if begun.wait(120):
-                time.sleep(5)
+                time.sleep(2)
 
         first = fault.play(hold_before=LIVE, during=second, **RESTART)
     other = others[0].result()
@@ -212,7 +212,10 @@ def two_runs(fault: Fault) -> None:
 
 
 def host_kept_by_another(fault: Fault) -> None:
-    fault.sh("systemd-run --quiet --unit=other flock /run/atlassian-dc.lock sleep 600")
+    fault.sh(
+        "systemd-run --quiet --unit=other flock /run/atlassian-dc.lock sleep 600;"
+        " while flock -n /run/atlassian-dc.lock true; do sleep 0.1; done"
+    )
     broken = fault.play(**RESTART)
     fault.sh("systemctl stop other.service")
     fault.expect_honest(broken)

@@ -190,7 +190,7 @@ def test_a_replaced_baseline_is_found_and_put_back(story: Story, row: Row) -> No
 
 def test_the_timer_s_check_writes_to_the_journal(story: Story) -> None:
     story.lab.sh(BROKEN, "systemctl start atlassian-dc-file-integrity.service")
-    said = story.lab.sh(BROKEN, "journalctl --no-pager -o cat -p err -t atlassian-dc-file-integrity")
+    said = story.lab.sh(BROKEN, "journalctl --sync; journalctl -q -o cat -p err -t atlassian-dc-file-integrity")
     assert "files differ from the baseline" in said
     assert APP in story.lab.sh(BROKEN, f"cat {STATE}/report.txt")
 

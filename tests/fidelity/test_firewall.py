@@ -47,6 +47,8 @@ UNIT = "atlassian-dc-firewall.service"
 ENFORCED = {"DC-NET-01", "DC-NET-02", "DC-NET-03", "DC-NET-04"}
 PATIENCE = 15
 """Seconds after which the timer restores in the runs that are broken off."""
+CONFIRMING: dict[str, Any] = {"atlassian_dc_firewall_confirm_timeout": 120}
+"""For those that are not broken off before they confirm."""
 LOCKED_OUT, WATCHED, BEHIND, ODD, BANNED = OTHERS = ("lockedout", "watched", "behind", "odd", "banned")
 """Hosts of an agent: who runs it is left out; with a flow nobody declared; reached through another host, its SSH
 started by a socket on another port; without IPv6, with policy routing, reached through sudo; with fail2ban's bans."""
@@ -104,8 +106,9 @@ UNUSUAL = """
     echo 'visitor ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/visitor
 """
 BAN = """
+    fail2ban-client set sshd bantime 86400
     fail2ban-client set sshd banip 203.0.113.7 2001:db8::7
-    for i in $(seq 100); do nft list set inet f2b-table addr6-set-sshd | grep -q 2001:db8::7 && break; sleep 0.1; done
+    until nft list set inet f2b-table addr6-set-sshd 2>/dev/null | grep -q 2001:db8::7; do sleep 0.1; done
 """
 READY = "import subprocess; subprocess.run(['systemd-notify', '--ready'], check=True)"
 KEEP_CONNECTION = f"""
@@ -185,8 +188,8 @@ class Broken:
         self.rows: dict[str, tuple[str, str, bool]] = {}
 
     def harden(self, during: Callable[[Run], None] | None = None, **options: Any) -> Outcome:
-        patience: dict[str, Any] = {"atlassian_dc_firewall_confirm_timeout": PATIENCE}
-        return self.lab.play("harden", *ROLE, "--limit", self.host, during=during, **patience, **options)
+        options = {"atlassian_dc_firewall_confirm_timeout": PATIENCE, **options}
+        return self.lab.play("harden", *ROLE, "--limit", self.host, during=during, **options)
 
     def kill_at(self, moment: str, *options: str, **more: Any) -> Outcome:
         """Run, and kill the controller at a moment; with `kill`, what works on the host too."""
@@ -194,8 +197,17 @@ class Broken:
         def during(run: Run) -> None:
             watch(self.lab, self.host, moment, *options)
             run.kill()
+            self.join()
 
         return self.harden(during, **more)
+
+    def kill_loaded(self, moment: str, **more: Any) -> Outcome:
+        """Do that once the rules are loaded; from there on the host lets no new connection in, to confirm them."""
+        return self.kill_at(moment, "cut", self.lab.group.controller()[0], **more)
+
+    def join(self) -> None:
+        """Let new connections in again."""
+        self.lab.sh(self.host, "nft delete table inet cut 2>/dev/null || true")
 
     def state(self) -> str:
         """Return how far the run came."""
@@ -254,7 +266,7 @@ def early(broken: Broken) -> None:
 
 def late(broken: Broken) -> None:
     """Break off once the rules are loaded, and while they are confirmed."""
-    broken.kill_at(f"told('nft', 'list', 'table', *{TABLE.split()!r})")
+    broken.kill_loaded(f"told('nft', 'list', 'table', *{TABLE.split()!r})")
     found = broken.state()
     broken.after("between load and confirmation", found, "")
 
@@ -263,29 +275,29 @@ def late(broken: Broken) -> None:
         watch(broken.lab, broken.host, f"not there({TIMER!r})", "kill")
         run.kill()
 
-    broken.harden(stopped)
+    broken.harden(stopped, **CONFIRMING)
     broken.after("when the timer is stopped", broken.state(), None)
     # Without what that left in force or confirmed, the next one does something.
     broken.lab.sh(broken.host, f"rm -f {CONFIRMED}; nft delete table {TABLE} 2>/dev/null || true")
-    broken.kill_at(f"there({CONFIRMED!r})", "kill")
+    broken.kill_at(f"there({CONFIRMED!r})", "kill", **CONFIRMING)
     broken.after("while it confirms", broken.state(), None)
 
 
 def ruled(broken: Broken) -> None:
     """Break off a second run: the rules of the first are those that stay."""
-    broken.kill_at(f"there({CONFIRMED!r}) and not there({TIMER!r})")
+    broken.kill_at(f"there({CONFIRMED!r}) and not there({TIMER!r})", **CONFIRMING)
     broken.after("when it has confirmed", broken.state(), None)
-    first = broken.harden()
+    first = broken.harden(**CONFIRMING)
     assert first.code == 0, first.output
     rules = ours(broken.lab, broken.host)
     assert rules
     more = {SERVICES: [{"name": "more", "ports": [9200], "protocol": "tcp", "from": ["any"]}]}
     loaded = f"'9200' in told('nft', 'list', 'table', *{TABLE.split()!r})"
-    broken.kill_at(loaded, **more)
+    broken.kill_loaded(loaded, **more)
     broken.after("second run, between load and confirmation", broken.state(), rules)
 
     def crash(run: Run) -> None:
-        watch(broken.lab, broken.host, loaded)
+        watch(broken.lab, broken.host, loaded, "cut", broken.lab.group.controller()[0])
         run.kill()
         broken.lab.crash(broken.host)
 
@@ -327,7 +339,7 @@ def walled(broken: Broken) -> None:
     rules = ours(broken.lab, broken.host)
     more: dict[str, Any] = {SERVICES: [{"name": "more", "ports": [9100, 9200], "from": ["any"]}]}
     more["atlassian_dc_firewall_closed"] = [{"ports": [5161, 5405], "protocol": "udp"}]
-    broken.kill_at("'9200' in told('firewall-cmd', '--list-all-policies')", **more)
+    broken.kill_loaded("'9200' in told('firewall-cmd', '--list-all-policies')", **more)
     broken.after("firewalld, between load and confirmation", broken.state(), rules)
 
 
@@ -434,6 +446,10 @@ class Story:
             lab.sh(host, UNUSUAL)
         if host == BANNED:
             lab.sh(host, BAN)
+        if host in SCANNED:
+            # Not all of them have a page that tells of them.
+            numbers = [number for protocol, number in map(split, wanted(host)) if protocol == "tcp" and number != "22"]
+            watch(lab, host, f"all(f':{{number}} ' in told('ss', '-ltn') for number in {numbers!r})")
 
     def start(self, host: str, unit: str, program: str) -> None:
         """Start a Python program as a unit, return when it says that it is ready."""

@@ -84,7 +84,7 @@ class Story:
             lab.sh(host, PREPARED)
         # One tells the other the time.
         lab.sh("bitbucket13", "printf 'local stratum 8\\nallow\\n' > /etc/chrony/conf.d/test.conf")
-        lab.sh("jira12", f"printf 'server {server} iburst\\n' > /etc/chrony/conf.d/test.conf")
+        lab.sh("jira12", f"printf 'server {server} iburst minpoll 0 maxpoll 2\\n' > /etc/chrony/conf.d/test.conf")
         # The stand-in runs as root until the role service_user has been there.
         lab.sh("jira12", f"chown jira: {LOGS}/catalina.out")
         self.check = self.play("harden", "--check")
@@ -98,8 +98,16 @@ class Story:
 
     def look(self, host: str) -> str:
         """Have the logs looked at; return what the journal tells of it."""
-        self.lab.sh(host, f"journalctl --rotate --vacuum-time=1s -u {REVIEW} -q; systemctl start {REVIEW}")
-        return self.lab.sh(host, f"journalctl -q -o cat -t {REVIEW} --since -20s")
+        return self.lab.sh(
+            host,
+            f"""
+            journalctl --rotate --vacuum-time=1s -u {REVIEW} -q
+            begun=$(date +%s)
+            systemctl start {REVIEW}
+            journalctl --sync
+            journalctl -q -o cat -t {REVIEW} --since @$begun
+            """,
+        )
 
 
 @pytest.fixture(params=HOSTS)
@@ -197,6 +205,7 @@ def test_the_log_that_nothing_rotates_is_cut_and_what_is_old_enough_goes(story: 
 
 def test_what_is_unusual_stands_in_the_journal(story: Story, row: Row) -> None:
     """Also what somebody has put into an entry to forge lines."""
+    story.lab.sh("bitbucket13", f"systemctl stop {REVIEW}.timer")
     story.look("bitbucket13")
     entries = [GRANTED, LOWERED, *[FAILED] * 20]
     text = "".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in entries)
@@ -215,6 +224,7 @@ def test_what_is_unusual_stands_in_the_journal(story: Story, row: Row) -> None:
     assert "22 unusual" not in said[-1]
     assert "looked at 23 entries: 4 unusual, 0 logs could not be read" in said[-1]
     assert "looked at 0 entries" in story.look("bitbucket13")
+    story.lab.sh("bitbucket13", f"systemctl start {REVIEW}.timer")
 
 
 def test_two_owners_of_a_log_and_what_the_product_deletes_too_soon_are_named(story: Story, row: Row) -> None:

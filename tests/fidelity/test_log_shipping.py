@@ -8,9 +8,9 @@ from __future__ import annotations
 import datetime
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ STATE = "/var/lib/atlassian-dc-log-shipping"
 CAPTURE = (Path(__file__).parent / "capture.py").read_text(encoding="utf-8")
 LINES = 2000
 """Lines to each of five logs while everything is disturbed; tests/bench writes more."""
+CAPTURING = "/run/capturing"
 Row = Callable[[str, str, str, bool], None]
 
 
@@ -66,14 +67,14 @@ class Story:
     def kept(self, pattern: str, host: str = "jira12") -> list[str]:
         return Disturbed(self.lab, "jira12", SINK).kept(pattern, host)
 
-    def arrives(self, word: str, host: str = "jira12", within: float = 20) -> bool:
+    def arrives(self, word: str, host: str = "jira12", within: float = 60) -> bool:
         """Write a line into the security log of a product, and say whether it comes to the collector."""
         home = next(str(item["home_dir"]) for item in self.harden.report["hosts"][host]["instances"])
         stamp = "2026-11-29 00:00:00,000+0000"
         self.lab.sh(host, f"echo '{stamp} main {word}' >> {home}/log/atlassian-jira-security.log")
         return self.comes(word, host, within)
 
-    def comes(self, word: str, host: str = "jira12", within: float = 20) -> bool:
+    def comes(self, word: str, host: str = "jira12", within: float = 60) -> bool:
         end = time.monotonic() + within
         while not self.kept(word, host):
             if time.monotonic() > end:
@@ -172,21 +173,26 @@ def test_an_entry_of_several_lines_stays_one(story: Story, host: str) -> None:
 def test_signs_of_life_arrive(story: Story, host: str, row: Row) -> None:
     expected = {"jira.access", "jira.application", "jira.audit", "jira.security"}
     story.lab.sh(host, "systemctl start atlassian-dc-log-shipping-canary.service")
-    time.sleep(5)
-    found = set(re.findall(r"canary\.(jira\.\w+)\.log", story.lab.sh(SINK, f"ls {KEPT}/{host}/*")))
+    end = time.monotonic() + 60
+    while True:
+        found = set(re.findall(r"canary\.(jira\.\w+)\.log", story.lab.sh(SINK, f"ls {KEPT}/{host}/*")))
+        if found == expected or time.monotonic() > end:
+            break
+        time.sleep(0.5)
     row(f"{host}: log shipping: signs of life", "4 arrive", f"{len(found)} arrive", found == expected)
     assert found == expected
 
 
 def test_nobody_on_the_way_can_read_it(story: Story, row: Row) -> None:
-    answers: list[str] = []
-    argv = ["python3", "-c", CAPTURE, str(PORT), "confidential-word", "6"]
-    look = threading.Thread(target=lambda: answers.append(story.lab.group.output(SINK, argv)))
-    look.start()
-    time.sleep(1.5)
-    arrived = story.arrives("confidential-word")
-    look.join()
-    size, seen = answers[0].split()
+    argv = ["python3", "-c", CAPTURE, str(PORT), "confidential-word", CAPTURING]
+    with ThreadPoolExecutor(1) as pool:
+        look = pool.submit(story.lab.group.output, SINK, argv)
+        story.lab.sh(SINK, f"timeout 120 sh -c 'until [ -e {CAPTURING} ]; do sleep 0.1; done'")
+        try:
+            arrived = story.arrives("confidential-word")
+        finally:
+            story.lab.sh(SINK, f"rm {CAPTURING}")
+        size, seen = look.result().split()
     right = arrived and int(size) > 100 and seen == "False"
     row("log shipping: captured traffic", "encrypted", f"{size} bytes, readable: {seen}", right)
     assert right
@@ -195,7 +201,7 @@ def test_nobody_on_the_way_can_read_it(story: Story, row: Row) -> None:
 def test_no_line_is_lost_whatever_happens(story: Story, host: str, row: Row) -> None:
     """Killed five times, the collector stopped, the network cut, logs rotated, one host restarted."""
     steps = DISTURBANCES["all of these"]
-    distinct, twice = Disturbed(story.lab, host, SINK).disturb("line", LINES, steps, True, host == "jira12", 90)
+    distinct, twice = Disturbed(story.lab, host, SINK).disturb("line", LINES, steps, True, host == "jira12", 300)
     told = f"{distinct} of them, {twice} twice"
     row(f"{host}: log shipping: lines under disturbances", f"{5 * LINES}", told, distinct == 5 * LINES)
     assert distinct == 5 * LINES
@@ -284,11 +290,11 @@ def test_what_is_dropped_at_the_cap_is_counted(story: Story, row: Row) -> None:
     assert story.status(outcome, host) == "fixed", outcome.reason(host, CONTROL)
     lab.sh(SINK, f"systemctl stop {SINK_UNIT}")
     lab.sh(host, f"seq -f 'capped %.0f of the lines of a log' {count} >> /srv/logs/log3")
-    time.sleep(25)
+    lab.sh(host, f"timeout 300 sh -c 'until grep -q \"discarded.full.: [1-9]\" {STATE}/stats.json; do sleep 1; done'")
     lab.sh(SINK, f"systemctl start {SINK_UNIT}")
     found: set[str] = set()
     dropped = 0
-    end = time.monotonic() + 90
+    end = time.monotonic() + 300
     while len(found) + dropped < count and time.monotonic() < end:
         time.sleep(3)
         found = set(story.kept("capped [0-9]+ of", host))
@@ -314,7 +320,7 @@ def test_a_full_disk_of_the_collector_keeps_it_from_confirming(story: Story, row
         mount -t tmpfs -o size=100m,mode=0700 none {KEPT}
         systemctl start {SINK_UNIT}
         head -c 50000000 /dev/zero > {KEPT}/ballast
-        sleep 8
+        timeout 300 sh -c 'while systemctl is-active -q {SINK_UNIT}; do sleep 0.2; done'
         """,
     )
     lab.sh("jira13", f"seq -f 'full %.0f of a disk that has no more room for it' {count} >> /srv/logs/log4")
@@ -344,14 +350,14 @@ def test_a_full_disk_of_the_host_keeps_lines_in_their_logs(story: Story, row: Ro
         cp -a /root/state/. {STATE}/
         systemctl start {UNIT}
         head -c 50000000 /dev/zero > {STATE}/ballast
-        sleep 8
+        timeout 300 sh -c 'while systemctl is-active -q {UNIT}; do sleep 0.2; done'
         seq -f 'crowded %.0f of the lines of a log' {count} >> /srv/logs/log5
         """,
     )
     outcome = story.play("audit", "--limit", host)
     reason = outcome.reason(host, CONTROL)
     lab.sh(host, f"rm {STATE}/ballast")
-    found, end = 0, time.monotonic() + 60
+    found, end = 0, time.monotonic() + 300
     while found < count and time.monotonic() < end:
         time.sleep(2)
         found = len(set(story.kept("crowded [0-9]+ of", host)))

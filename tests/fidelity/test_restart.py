@@ -28,7 +28,7 @@ class Story:
         lab.sh(SECOND, "systemctl restart jira.service")
         self.users_when_staged = [lab.served_by(FIRST), lab.served_by(SECOND)]
         lab.sh(FIRST, ONLY_AS_ROOT)
-        self.failed = lab.play("harden", atlassian_dc_allow_restart=True, atlassian_dc_service_user_start_timeout=60)
+        self.failed = lab.play("harden", atlassian_dc_allow_restart=True, atlassian_dc_service_user_start_timeout=300)
         self.users_after_failure = [lab.served_by(FIRST), lab.served_by(SECOND)]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from .lab import Lab, Outcome, Run
+from .lab import BY_HAND, Lab, Outcome, Run
 
 HOST, FRESH, TRIED, REPOSITORY = "jira1", "jira2", "drill1", "repo1"
 """The host that is backed up, one that gets its backup, one that tries it, and one that keeps it."""
@@ -113,7 +113,7 @@ class Story:
             "backup",
             "--limit",
             HOST,
-            **self.said(atlassian_dc_backup_prune=False, atlassian_dc_backup_wait=300),
+            **self.said(**BY_HAND),
         )
         self.tree, self.dump, self.files = lab.sh(HOST, TREE), lab.sh(HOST, DUMP), lab.sh(HOST, HASHES)
         lab.sh(REPOSITORY, f'systemd-run -q --unit=silent python3 -c "{SILENT}"')
@@ -224,7 +224,7 @@ class Story:
         self.lab.sh(host, f"cat > {HOLD}/{program} << 'END'\n{text}END\nchmod 755 {HOLD}/{program}")
 
         def during(_run: Run) -> None:
-            wait = f"timeout 300 sh -c 'until pgrep -fx \"{WAITING}\"; do sleep 0.1; done'"
+            wait = f"timeout 900 sh -c 'until pgrep -fx \"{WAITING}\"; do sleep 0.1; done'"
             self.lab.sh(host, f"{wait}; rm {HOLD}/{program}")
             then()
 

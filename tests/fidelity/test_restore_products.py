@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from .lab import CHECKOUT, Lab
+from .lab import BY_HAND, CHECKOUT, Lab
 
 REPOSITORY = "repo1"
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of a repository that lives for a minute
@@ -35,7 +35,7 @@ date +%s
 """Has a host hold what no image does; tells the time then."""
 PORT, TOKEN = 7901, "t0ken"
 LOCKING = f"""
-systemd-run -q --unit=maintenance python3 /run/maintenance.py {PORT} 'Bearer {TOKEN}' 1 /run/maintenance.json 0
+systemd-run -q --unit=maintenance python3 /run/maintenance.py {PORT} 'Bearer {TOKEN}' 1 /run/maintenance.json
 until ss -ltn | grep -q :{PORT}; do sleep 0.1; done
 """
 """Stands for the part of Bitbucket that locks it."""
@@ -150,8 +150,7 @@ class Story:
         url_of = f"{{'url': 'http://127.0.0.1:{PORT}'}} if inventory_hostname == 'bitbucket' else {{}}"
         return {
             "atlassian_dc_backup_repository": told,
-            "atlassian_dc_backup_prune": False,
-            "atlassian_dc_backup_wait": 300,
+            **BY_HAND,
             "atlassian_dc_credentials": {"bitbucket": {"token": TOKEN}},
             "atlassian_dc_instances": f"{{{{ [{{'product': inventory_hostname}} | combine({url_of})] }}}}",
         }

@@ -35,9 +35,9 @@ NETWORKS = [ipaddress.IPv4Network(f"{NETWORK_PREFIX}{number}.0/24") for number i
 # The same for IPv6, by the same number: unique local addresses, without a way out of the machine.
 PREFIX6 = "fd10:213:0:"
 FIRST_ADDRESS = 10
-START_SECONDS = 90
-STOP_SECONDS = 60
-READY_SECONDS = 120
+START_SECONDS = 300
+STOP_SECONDS = 300
+READY_SECONDS = 600
 
 
 def own_networks(prefix: str, names: Iterable[str]) -> list[str]:
@@ -381,7 +381,7 @@ class Group:
             "  IdentitiesOnly yes\n"
             f"  UserKnownHostsFile {self.known_hosts}\n"
             "  StrictHostKeyChecking yes\n"
-            "  ConnectTimeout 10\n"
+            "  ConnectTimeout 60\n"
             "  BatchMode yes\n"
         )
         self.ssh_config.write_text(hosts + options)

@@ -58,6 +58,8 @@ HELPERS = {
 }
 HELPER_FOLDERS = ("/usr/lib/podman", "/usr/libexec/podman", "/usr/local/lib/podman", "/usr/local/libexec/podman")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+INSIDE_SECONDS = 3600
+"""Seconds after which what is done inside a container is taken to wait for what never comes."""
 
 
 def default_state_dir() -> Path:
@@ -320,6 +322,7 @@ class Podman:
             cwd="/",
             env={"PATH": SYSTEM_PATH, "HOME": "/root", "container": "podman"},
             check=False,
+            timeout=INSIDE_SECONDS,
         )
         if check and done.returncode != 0:
             message = done.stderr.decode("utf-8", "replace").strip()

@@ -25,7 +25,7 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 open(sys.argv[1], "w").close()
 time.sleep(0 if os.path.exists(sys.argv[1] + ".answers") else 60)
 """
-PATIENCE = 10.0
+PATIENCE = 50.0
 
 
 @pytest.fixture

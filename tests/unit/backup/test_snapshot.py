@@ -165,9 +165,9 @@ class TestCommands:
 
     def test_it_is_ended_with_all_it_has_started(self, tmp_path: Path) -> None:
         script = f"sleep 60 & echo $! > {tmp_path}/pid; wait"
-        assert run_command(["/bin/sh", "-c", script], "/", 0.3) == "sh has not ended after 0.3 seconds"
+        assert run_command(["/bin/sh", "-c", script], "/", 2) == "sh has not ended after 2 seconds"
         state = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 50
         while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z" and time.monotonic() < deadline:
             time.sleep(0.02)
         assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"

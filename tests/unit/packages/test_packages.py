@@ -213,7 +213,7 @@ class TestSeveral:
     def test_another_program_is_waited_for_once(self, debian: Debian) -> None:
         debian.failures = [(100, "", LOCKED)] * 1000
         with pytest.raises(ChangeError, match=r"package tree: another program.*; package fail2ban: another program"):
-            debian.manager(lock_timeout=0.05).ensure(changes(), "tree", "fail2ban")
+            debian.manager(lock_timeout=0.5).ensure(changes(), "tree", "fail2ban")
         assert len(debian.failures) < 997
 
     def test_services_of_all_are_left_alone(self, debian: Debian) -> None:
@@ -347,10 +347,8 @@ class TestLock:
         debian.failures = [failure] * 1000
         made = changes()
         with pytest.raises(ChangeError) as caught:
-            debian.manager(lock_timeout=0.05).ensure(made, "tree")
-        text = (
-            "package tree: another program is using the package manager, and still was after 0.05 seconds; wait until"
-        )
+            debian.manager(lock_timeout=0.5).ensure(made, "tree")
+        text = "package tree: another program is using the package manager, and still was after 0.5 seconds; wait until"
         assert str(caught.value).startswith(f"{text} it has ended{who}")
         assert len(debian.failures) < 999
         assert not debian.policy.exists()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import re
 from pathlib import Path
@@ -19,19 +20,25 @@ from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils import _pro
 FILES = sorted(products.products_folder().glob("*.yml"))
 
 
+@functools.cache
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
 def load(path: Path) -> dict[str, Any]:
-    data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    data: dict[str, Any] = copy.deepcopy(read(path))
     return data
 
 
-def schema() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((products.products_folder() / "schema.json").read_text(encoding="utf-8"))
+@functools.cache
+def validator() -> jsonschema.Draft202012Validator:
+    data = json.loads((products.products_folder() / "schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(data)
-    return data
+    return jsonschema.Draft202012Validator(data)
 
 
 def complaints(data: dict[str, Any]) -> list[str]:
-    found = jsonschema.Draft202012Validator(schema()).iter_errors(data)
+    found = validator().iter_errors(data)
     return [f"{'.'.join(str(part) for part in error.absolute_path)}: {error.message}" for error in found]
 
 
