@@ -98,7 +98,8 @@ def main() -> None:
 
     if arguments.kind == "postgresql":
         version = max(path.name for path in Path("/etc/postgresql").iterdir())
-        run(["pg_ctlcluster", version, "main", "start"])
+        # Images are built in the network of this machine, on which another one may be built, or a server run.
+        run(["pg_ctlcluster", version, "main", "start", "--options=-c listen_addresses="])
         run(["runuser", "-u", "postgres", "--", "psql", "--quiet", "--set=ON_ERROR_STOP=1"], filled("postgresql.sql"))
         run(["pg_ctlcluster", version, "main", "stop"])
         text = text.replace(ELSEWHERE, "localhost")

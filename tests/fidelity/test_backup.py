@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Check, Result, utc
 
+from .held import WAITING, hold, put, reached
 from .lab import BY_HAND, CHECKOUT, Lab, Outcome, differing
 
 JIRA, BITBUCKET, SERVER = "jira1", "bitbucket1", "repository1"
@@ -343,18 +344,24 @@ def test_a_fault_is_told_and_the_next_run_is_a_good_one(story: Story, row: Row, 
     assert story.whole() > before
 
 
-@pytest.mark.parametrize("moment", ["the database", "files"])
+MOMENTS = {
+    "the database": (
+        "pg_dump",
+        f'case "$*" in *--version*) ;; *) /usr/bin/pg_dump "$@" | head -c 20000; {WAITING} ;; esac',
+    ),
+    "files": ("restic", f'case "$*" in *"backup "*part=home*) {WAITING} ;; esac'),
+}
+"""Where a backup waits: the program that waits in its place, and how that begins."""
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: Row, moment: str) -> None:
     before = story.whole()
-    program = "-x pg_dump" if moment == "the database" else "-f 'part=[h]ome'"
-    story.lab.sh(
-        JIRA,
-        f"""
-        systemctl start --no-block {UNIT}
-        timeout 300 sh -c "until pgrep {program} >/dev/null; do sleep 0.02; done"
-        systemctl kill --kill-whom=all --signal=KILL {UNIT}
-        """,
-    )
+    hold(story.lab, JIRA, f"{UNIT}.service")
+    put(story.lab, JIRA, *MOMENTS[moment])
+    story.lab.sh(JIRA, f"systemctl start --no-block {UNIT}")
+    reached(story.lab, JIRA, MOMENTS[moment][0])
+    story.lab.sh(JIRA, f"systemctl kill --kill-whom=all --signal=KILL {UNIT}")
     deadline = time.monotonic() + 300
     while story.state()["result"] == "running" and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -370,14 +377,10 @@ def test_a_kill_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: R
 
 def test_a_host_that_dies_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: Row) -> None:
     before = story.whole()
-    story.lab.sh(
-        JIRA,
-        f"""
-        systemctl start --no-block {UNIT}
-        timeout 300 sh -c 'until pgrep -x pg_dump >/dev/null; do sleep 0.02; done'
-        systemctl kill --kill-whom=all --signal=STOP {UNIT}
-        """,
-    )
+    hold(story.lab, JIRA, f"{UNIT}.service")
+    put(story.lab, JIRA, *MOMENTS["the database"])
+    story.lab.sh(JIRA, f"systemctl start --no-block {UNIT}")
+    reached(story.lab, JIRA, "pg_dump")
     story.lab.crash(JIRA)
     after, state = story.whole(), story.state()
     right = after == before and state["result"] == "running"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from .held import WAITING, hold, put, reached
 from .lab import BY_HAND, Lab
 
 N1, N2, SERVER = "jira1", "jira2", "repository1"
@@ -138,14 +139,10 @@ def test_started_at_once_they_make_one(story: Story, row: Row) -> None:
 def test_a_node_that_dies_is_replaced_once_its_claim_is_old(story: Story, row: Row) -> None:
     story.age()
     before = story.whole()
-    story.lab.sh(
-        N2,
-        f"""
-        systemctl start --no-block {UNIT}
-        timeout 300 sh -c "until pgrep -f 'part=[s]hared_home' >/dev/null; do sleep 0.02; done"
-        systemctl kill --kill-whom=all --signal=STOP {UNIT}
-        """,
-    )
+    hold(story.lab, N2, f"{UNIT}.service")
+    put(story.lab, N2, "restic", f'case "$*" in *"backup "*part=shared_home*) {WAITING} ;; esac')
+    story.lab.sh(N2, f"systemctl start --no-block {UNIT}")
+    reached(story.lab, N2, "restic")
     story.lab.crash(N2)
     early = story.backup(N1)
     assert early["result"] == "success"

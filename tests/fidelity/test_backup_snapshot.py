@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from .held import WAITING, hold, put, reached
 from .lab import BY_HAND, Lab, Outcome
 
 OLD, NEW, SERVER = "bitbucket1", "bitbucket2", "repository1"
@@ -107,6 +108,13 @@ class Story:
             host, f"echo '{fault}' > /run/fault; systemctl start {UNIT} || true; rm /run/fault; cat {STATE}"
         )
         return dict(json.loads(text))
+
+    def begin(self, host: str) -> None:
+        """Begin a backup, which waits where it is about to save the home."""
+        hold(self.lab, host, f"{UNIT}.service")
+        put(self.lab, host, "restic", f'case "$*" in *"backup "*part=home*) {WAITING} || true ;; esac')
+        self.lab.sh(host, f"systemctl start --no-block {UNIT}")
+        reached(self.lab, host, "restic")
 
     def restic(self, host: str, words: str) -> str:
         """Ask the repository of a host, on its own host."""
@@ -242,11 +250,10 @@ def test_a_snapshot_that_stays_is_told_and_removed_first(story: Story, row: Row)
 
 @pytest.mark.parametrize("host", [OLD, NEW])
 def test_a_kill_leaves_no_snapshot(story: Story, row: Row, host: str) -> None:
+    story.begin(host)
     story.lab.sh(
         host,
         f"""
-        systemctl start --no-block {UNIT}
-        timeout 300 sh -c "until pgrep -f 'part=[h]ome' >/dev/null; do sleep 0.02; done"
         mountpoint -q {SHOWN}
         systemctl kill --kill-whom=all --signal=KILL {UNIT}
         for i in $(seq 3000); do
@@ -263,12 +270,12 @@ def test_a_kill_leaves_no_snapshot(story: Story, row: Row, host: str) -> None:
 
 def test_a_snapshot_that_is_taken_away_is_noticed(story: Story, row: Row) -> None:
     """As by a kill of the service that has made it."""
+    story.begin(OLD)
     text = story.lab.sh(
         OLD,
         f"""
-        systemctl start --no-block {UNIT}
-        timeout 300 sh -c "until pgrep -f 'part=[h]ome' >/dev/null; do sleep 0.02; done"
         systemctl kill --kill-whom=all --signal=KILL '{SOCKET}@*'
+        pkill -fx '{WAITING}'
         for i in $(seq 3000); do
           case $(systemctl show -P ActiveState {UNIT}) in failed|inactive) break ;; esac
           sleep 0.1

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from .held import WAITING, go_on, hold, put, reached
 from .lab import BY_HAND, Lab, Outcome, Run
 
 HOST, FRESH, TRIED, REPOSITORY = "jira1", "jira2", "drill1", "repo1"
@@ -29,10 +30,7 @@ KEY = f"{HOST}-jira"
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of a repository that lives for a minute
 INSTALL_PART = f"install-{HOST}"
 CERTIFICATE = "/etc/ssl/certs/repository.pem"
-HOLD = "/usr/local/hold"
-"""Folder of programs that the units of a host take in place of its own, to wait in them."""
-WAITING = "sleep 98765"
-UNITS = {TRIED: "atlassian-dc-drill", FRESH: "atlassian-dc-restore"}
+UNITS = {TRIED: "atlassian-dc-drill.service", FRESH: "atlassian-dc-restore.service"}
 STAGES = {
     "before anything is restored": ("restic", f'case "$*" in *" restore "*) {WAITING} || true; esac'),
     "in the middle of files": (
@@ -128,7 +126,7 @@ class Story:
         self.drilled = self.drill()
         self.left = lab.sh(TRIED, LEFT)
         self.tried = self.audit()
-        self.hold(TRIED)
+        hold(self.lab, TRIED, UNITS[TRIED])
         self.killed_drills, self.left_killed = {}, {}
         for stage in (FILES, DATABASE):
             self.killed_drills[stage] = self.drill(during=self.at(TRIED, stage, self.killing(TRIED)))
@@ -162,7 +160,7 @@ class Story:
         self.refused_for_real = self.restore()
         self.untouched = lab.sh(FRESH, TREE)
         lab.sh(FRESH, DESTROY)
-        self.hold(FRESH)
+        hold(self.lab, FRESH, UNITS[FRESH])
         self.plan = self.restore("--check")
         self.silent = self.restore(
             "--check", atlassian_dc_restore_wait=5, atlassian_dc_backup_repository=SILENT_REPOSITORY
@@ -177,7 +175,7 @@ class Story:
         lab.sh(FRESH, f"umount {SMALL}")
         crash = self.at(FRESH, FILES, lambda: lab.crash(FRESH, ready=False))
         self.crashed = self.restore(during=crash)
-        self.hold(FRESH)
+        hold(self.lab, FRESH, UNITS[FRESH])
         self.killed, self.half = {}, {}
         for stage in STAGES:
             self.killed[stage] = self.restore(during=self.at(FRESH, stage, self.killing(FRESH)))
@@ -205,39 +203,30 @@ class Story:
         meant = {"atlassian_dc_restore_host": FRESH, "atlassian_dc_restore_overwrite": [INSTALL_PART], **more}
         return self.lab.play("restore", *arguments, during=during, **self.said(**meant))
 
-    def hold(self, host: str) -> None:
-        """Have the unit of a host look for its programs in `HOLD` first, until the host is started again."""
-        folder = f"/run/systemd/system/{UNITS[host]}.service.d"
-        self.lab.sh(
-            host,
-            f"""
-            mkdir -p {HOLD} {folder}
-            printf '[Service]\\nEnvironment=PATH={HOLD}:/usr/sbin:/usr/bin:/sbin:/bin\\n' > {folder}/hold.conf
-            systemctl daemon-reload
-            """,
-        )
-
     def at(self, host: str, stage: str, then: Callable[[], object]) -> Callable[[Run], None]:
         """Return what does something once the unit of a host has come to a stage, at which it waits."""
         program, first = STAGES[stage]
-        text = f'#!/bin/sh\n{first}\nexec /usr/bin/{program} "$@"\n'
-        self.lab.sh(host, f"cat > {HOLD}/{program} << 'END'\n{text}END\nchmod 755 {HOLD}/{program}")
+        put(self.lab, host, program, first)
 
         def during(_run: Run) -> None:
-            wait = f"timeout 900 sh -c 'until pgrep -fx \"{WAITING}\"; do sleep 0.1; done'"
-            self.lab.sh(host, f"{wait}; rm {HOLD}/{program}")
+            reached(self.lab, host, program)
             then()
 
         return during
 
     def killing(self, host: str) -> Callable[[], object]:
         """Return what kills the unit of a host."""
-        return lambda: self.lab.sh(host, f"systemctl kill -s KILL {UNITS[host]}.service")
+        return lambda: self.lab.sh(host, f"systemctl kill -s KILL {UNITS[host]}")
 
     def filling(self, host: str, folder: str) -> Callable[[], object]:
         """Return what fills a file system, and lets the unit go on."""
         fill = f"cat /dev/zero > {folder}/somebody-s 2>/dev/null || true"
-        return lambda: self.lab.sh(host, f"{fill}; pkill -fx '{WAITING}'")
+
+        def then() -> None:
+            self.lab.sh(host, fill)
+            go_on(self.lab, host)
+
+        return then
 
     def trial(self) -> dict[str, Any]:
         """Return the result of the last drill as it is kept on the controller."""
