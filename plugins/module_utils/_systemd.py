@@ -113,6 +113,11 @@ def show_units(run_command: RunCommand, units: Sequence[str], properties: Iterab
     return dict(zip(names, shown)) if len(shown) == len(names) else {}
 
 
+def has_job(shown: Mapping[str, str]) -> bool:
+    """Whether systemd has a job for a unit, by its property ``Job``; it may not have come to it yet."""
+    return shown.get("Job", "") not in ("", "0")
+
+
 def refusal(run_command: RunCommand, units: Mapping[str, str]) -> str:
     """Return what ``systemd-analyze verify`` says against units, empty where it takes them.
 

@@ -221,7 +221,12 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._packages i
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder import RECORD_ARGUMENTS
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_kept import last_drill, path_on_host
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import judge
-from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import RunCommand, quote_word, show_units
+from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import (
+    RunCommand,
+    has_job,
+    quote_word,
+    show_units,
+)
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._walk import Mounts
 
 SCHEDULED = "DC-BKP-01"
@@ -530,7 +535,7 @@ class _Instance:
             return
         unit = show_units(self.host.run_command, [timer.service], ("ActiveState", "Job")).get(timer.service, {})
         # A job that systemd has not come to yet leaves the unit as it was.
-        if unit.get("ActiveState") == "activating" or unit.get("Job", "0") not in ("", "0"):
+        if unit.get("ActiveState") == "activating" or has_job(unit):
             # What waits for the job may be ended; the job goes on.
             self.host.run_command(["timeout", str(self.params["wait"]), "systemctl", "start", timer.service])
 

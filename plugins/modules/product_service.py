@@ -118,6 +118,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._recorder i
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._systemd import (
     CLOCK_TOLERANCE,
     STOPPED_FOLDER,
+    has_job,
     process_start,
     show_units,
 )
@@ -336,7 +337,7 @@ class ProductService:
         if (changed and not self.changes.check_mode) or (left and not changed):
             for seconds in self._moments():  # noqa: B007 - the last one is told in the result
                 shown, left = self._show(), self._left()
-                if shown["ActiveState"] in ("inactive", "failed") and not left and shown.get("Job", "") in ("", "0"):
+                if shown["ActiveState"] in ("inactive", "failed") and not left and not has_job(shown):
                     break
             else:
                 self._give_up("stop", f"processes {', '.join(map(str, left)) or 'none'}", shown)
@@ -369,7 +370,7 @@ class ProductService:
                     break
                 restarts = shown.get("NRestarts", "0")
                 looping = restarts.isdigit() and int(restarts) >= RESTARTS_BEFORE_GIVING_UP
-                over = shown["ActiveState"] in ("failed", "inactive") and shown.get("Job", "") in ("", "0")
+                over = shown["ActiveState"] in ("failed", "inactive") and not has_job(shown)
                 error_since = (seconds if error_since is None else error_since) if state == "ERROR" else None
                 broken = error_since is not None and seconds - error_since >= ERROR_PATIENCE
                 if looping or over or broken:
