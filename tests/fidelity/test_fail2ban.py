@@ -157,7 +157,7 @@ def test_who_fails_is_banned_in_time(story: Story, host: str, row: Row) -> None:
     seen = story.banned(host, GUILTY)
     after = f"after {time.monotonic() - failed:.0f} s"
     innocent = not story.banned(host, FORGETFUL, within=0)
-    row(f"{host}: fail2ban: ban", "within 10 s", after if seen else "not banned", seen and innocent)
+    row(f"{host}: fail2ban: ban", f"within {PATIENCE} s", after if seen else "not banned", seen and innocent)
     assert seen
     assert innocent
 
