@@ -36,6 +36,14 @@ def reached(lab: Lab, host: str, program: str) -> None:
     lab.sh(host, f"timeout 300 sh -c 'until pgrep -fx \"{WAITING}\"; do sleep 0.1; done'; rm {FOLDER}/{program}")
 
 
+def begin(lab: Lab, host: str, unit: str, program: str, first: str) -> None:
+    """Start a unit, and return once it waits in a program."""
+    hold(lab, host, unit)
+    put(lab, host, program, first)
+    lab.sh(host, f"systemctl start --no-block {unit}")
+    reached(lab, host, program)
+
+
 def go_on(lab: Lab, host: str) -> None:
     """Let a unit that waits go on."""
     lab.sh(host, f"pkill -fx '{WAITING}'")

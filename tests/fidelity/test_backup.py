@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_result import Check, Result, utc
 
-from .held import WAITING, hold, put, reached
+from .held import WAITING, begin
 from .lab import BY_HAND, CHECKOUT, Lab, Outcome, differing
 
 JIRA, BITBUCKET, SERVER = "jira1", "bitbucket1", "repository1"
@@ -357,10 +357,7 @@ MOMENTS = {
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: Row, moment: str) -> None:
     before = story.whole()
-    hold(story.lab, JIRA, f"{UNIT}.service")
-    put(story.lab, JIRA, *MOMENTS[moment])
-    story.lab.sh(JIRA, f"systemctl start --no-block {UNIT}")
-    reached(story.lab, JIRA, MOMENTS[moment][0])
+    begin(story.lab, JIRA, f"{UNIT}.service", *MOMENTS[moment])
     story.lab.sh(JIRA, f"systemctl kill --kill-whom=all --signal=KILL {UNIT}")
     deadline = time.monotonic() + 300
     while story.state()["result"] == "running" and time.monotonic() < deadline:
@@ -377,10 +374,7 @@ def test_a_kill_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: R
 
 def test_a_host_that_dies_leaves_no_backup_and_the_next_run_makes_one(story: Story, row: Row) -> None:
     before = story.whole()
-    hold(story.lab, JIRA, f"{UNIT}.service")
-    put(story.lab, JIRA, *MOMENTS["the database"])
-    story.lab.sh(JIRA, f"systemctl start --no-block {UNIT}")
-    reached(story.lab, JIRA, "pg_dump")
+    begin(story.lab, JIRA, f"{UNIT}.service", *MOMENTS["the database"])
     story.lab.crash(JIRA)
     after, state = story.whole(), story.state()
     right = after == before and state["result"] == "running"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .held import WAITING, hold, put, reached
+from .held import WAITING, begin
 from .lab import BY_HAND, Lab
 
 N1, N2, SERVER = "jira1", "jira2", "repository1"
@@ -139,10 +139,8 @@ def test_started_at_once_they_make_one(story: Story, row: Row) -> None:
 def test_a_node_that_dies_is_replaced_once_its_claim_is_old(story: Story, row: Row) -> None:
     story.age()
     before = story.whole()
-    hold(story.lab, N2, f"{UNIT}.service")
-    put(story.lab, N2, "restic", f'case "$*" in *"backup "*part=shared_home*) {WAITING} ;; esac')
-    story.lab.sh(N2, f"systemctl start --no-block {UNIT}")
-    reached(story.lab, N2, "restic")
+    first = f'case "$*" in *"backup "*part=shared_home*) {WAITING} ;; esac'
+    begin(story.lab, N2, f"{UNIT}.service", "restic", first)
     story.lab.crash(N2)
     early = story.backup(N1)
     assert early["result"] == "success"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from .held import WAITING, hold, put, reached
+from .held import WAITING, begin, go_on
 from .lab import BY_HAND, Lab, Outcome
 
 OLD, NEW, SERVER = "bitbucket1", "bitbucket2", "repository1"
@@ -111,10 +111,8 @@ class Story:
 
     def begin(self, host: str) -> None:
         """Begin a backup, which waits where it is about to save the home."""
-        hold(self.lab, host, f"{UNIT}.service")
-        put(self.lab, host, "restic", f'case "$*" in *"backup "*part=home*) {WAITING} || true ;; esac')
-        self.lab.sh(host, f"systemctl start --no-block {UNIT}")
-        reached(self.lab, host, "restic")
+        first = f'case "$*" in *"backup "*part=home*) {WAITING} || true ;; esac'
+        begin(self.lab, host, f"{UNIT}.service", "restic", first)
 
     def restic(self, host: str, words: str) -> str:
         """Ask the repository of a host, on its own host."""
@@ -271,11 +269,11 @@ def test_a_kill_leaves_no_snapshot(story: Story, row: Row, host: str) -> None:
 def test_a_snapshot_that_is_taken_away_is_noticed(story: Story, row: Row) -> None:
     """As by a kill of the service that has made it."""
     story.begin(OLD)
+    story.lab.sh(OLD, f"systemctl kill --kill-whom=all --signal=KILL '{SOCKET}@*'")
+    go_on(story.lab, OLD)
     text = story.lab.sh(
         OLD,
         f"""
-        systemctl kill --kill-whom=all --signal=KILL '{SOCKET}@*'
-        pkill -fx '{WAITING}'
         for i in $(seq 3000); do
           case $(systemctl show -P ActiveState {UNIT}) in failed|inactive) break ;; esac
           sleep 0.1

@@ -40,6 +40,8 @@ from .lab import CHECKOUT, Lab, Outcome, Run
 ROLE = ("--tags", "firewall")
 TASK = yaml.safe_load((CHECKOUT / "roles/firewall/tasks/main.yml").read_text(encoding="utf-8"))[0]["name"]
 TABLE = "inet atlassian-dc-firewall"
+LOADED = f"told('nft', 'list', 'table', *{TABLE.split()!r})"
+"""The moment at which our rules are in force."""
 CONFIRMED = "/etc/atlassian-dc-firewall/rules.nft"
 CANDIDATE = "/run/atlassian-dc-firewall/candidate"
 TIMER = "/run/systemd/transient/atlassian-dc-firewall-restore.timer"
@@ -47,6 +49,8 @@ UNIT = "atlassian-dc-firewall.service"
 ENFORCED = {"DC-NET-01", "DC-NET-02", "DC-NET-03", "DC-NET-04"}
 PATIENCE = 15
 """Seconds after which the timer restores in the runs that are broken off."""
+NEW = "ct state new"
+"""What nftables calls packets of connections that begin."""
 CONFIRMING: dict[str, Any] = {"atlassian_dc_firewall_confirm_timeout": 120}
 """For those that are not broken off before they confirm."""
 LOCKED_OUT, WATCHED, BEHIND, ODD, BANNED = OTHERS = ("lockedout", "watched", "behind", "odd", "banned")
@@ -197,17 +201,27 @@ class Broken:
         def during(run: Run) -> None:
             watch(self.lab, self.host, moment, *options)
             run.kill()
-            self.join()
 
         return self.harden(during, **more)
 
     def kill_loaded(self, moment: str, **more: Any) -> Outcome:
-        """Do that once the rules are loaded; from there on the host lets no new connection in, to confirm them."""
-        return self.kill_at(moment, "cut", self.lab.group.controller()[0], **more)
+        """Kill it once the rules are loaded; from there on the host lets no new connection in, to confirm them."""
+
+        def during(run: Run) -> None:
+            self.cut_at(moment)
+            run.kill()
+            self.join()
+
+        return self.harden(during, **more)
+
+    def cut_at(self, moment: str, words: str = NEW) -> None:
+        """Let nothing in any more from a moment on that comes from here over SSH and is as these words say."""
+        # On the host: the run must not be faster.
+        watch(self.lab, self.host, moment, "cut", self.lab.group.controller()[0], words)
 
     def join(self) -> None:
-        """Let new connections in again."""
-        self.lab.sh(self.host, "nft delete table inet cut 2>/dev/null || true")
+        """Let it in again."""
+        self.lab.sh(self.host, "nft delete table inet cut")
 
     def state(self) -> str:
         """Return how far the run came."""
@@ -266,7 +280,7 @@ def early(broken: Broken) -> None:
 
 def late(broken: Broken) -> None:
     """Break off once the rules are loaded, and while they are confirmed."""
-    broken.kill_loaded(f"told('nft', 'list', 'table', *{TABLE.split()!r})")
+    broken.kill_loaded(LOADED)
     found = broken.state()
     broken.after("between load and confirmation", found, "")
 
@@ -292,12 +306,12 @@ def ruled(broken: Broken) -> None:
     rules = ours(broken.lab, broken.host)
     assert rules
     more = {SERVICES: [{"name": "more", "ports": [9200], "protocol": "tcp", "from": ["any"]}]}
-    loaded = f"'9200' in told('nft', 'list', 'table', *{TABLE.split()!r})"
+    loaded = f"'9200' in {LOADED}"
     broken.kill_loaded(loaded, **more)
     broken.after("second run, between load and confirmation", broken.state(), rules)
 
     def crash(run: Run) -> None:
-        watch(broken.lab, broken.host, loaded, "cut", broken.lab.group.controller()[0])
+        broken.cut_at(loaded)
         run.kill()
         broken.lab.crash(broken.host)
 
@@ -307,23 +321,12 @@ def ruled(broken: Broken) -> None:
 
 def cut(broken: Broken) -> None:
     """Cut the line after the load: for new connections, then for all, until the timer has restored."""
-    controller = broken.lab.group.controller()[0]
-    for what, words in (("new connections", "ct state new"), ("the line", "")):
+    for what, words in (("new connections", NEW), ("the line", "")):
 
         def cut_off(_run: Run, words: str = words) -> None:
-            rule = f"ip saddr {controller} tcp dport 22 {words} drop"
-            chain = f"chain input {{ type filter hook input priority -300; {rule}; }};"
-            # All of it on the host: the run must not be faster.
-            broken.lab.sh(
-                broken.host,
-                f"""
-                loaded() {{ nft list table {TABLE} >/dev/null 2>&1; }}
-                for i in $(seq 5000); do loaded && break; sleep 0.01; done
-                echo 'table inet cut {{ {chain} }}' | nft -f -
-                for i in $(seq 600); do loaded || break; sleep 0.1; done
-                nft delete table inet cut
-                """,
-            )
+            broken.cut_at(LOADED, words)
+            watch(broken.lab, broken.host, f"not {LOADED}")
+            broken.join()
 
         outcome = broken.harden(cut_off)
         title = f"{what} cut after the load"

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the atlassian_dc.hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wait for a moment on a host, and do what is told then: `watch.py MOMENT [kill | cut ADDRESS]`.
+"""Wait for a moment on a host, and do what is told then: `watch.py MOMENT [kill | cut ADDRESS WORDS]`.
 
-`kill` ends all other Python programs, `cut` lets no new SSH connection in from an address.
+`kill` ends all other Python programs, `cut` lets no SSH packet in from an address that nftables describes so.
 
 A moment is a Python expression over `there(path)`, whether a file exists, and `told(words...)`, what a program prints.
 """
@@ -47,6 +47,6 @@ while not eval(sys.argv[1]):  # noqa: S307 - written in the test
 if "kill" in sys.argv[2:]:
     end_modules()
 if "cut" in sys.argv[2:]:
-    rule = f"ip saddr {sys.argv[3]} tcp dport 22 ct state new drop"
+    rule = f"ip saddr {sys.argv[3]} tcp dport 22 {sys.argv[4]} drop"
     chain = f"chain input {{ type filter hook input priority -300; {rule}; }}"
     subprocess.run(["nft", f"table inet cut {{ {chain}; }}"], check=True)
