@@ -205,11 +205,10 @@ class RowCounter:
         pieces = rows.replace(b"','", b"").split(b"'")
         values = b"'".join(pieces[self._in_string :: 2])
         self._in_string ^= not len(pieces) % 2
-        if values.translate(None, _VALUES):
-            raise _UnknownError(f"a row of {self._table} has a value of no known kind")
         brackets = values.translate(None, _NO_BRACKETS)
         pair = b")(" if self._in_row else b"()"
-        if brackets != (pair * (len(brackets) // 2 + 1))[: len(brackets)]:
+        # Told alike: which of the two comes first depends on where the dump is cut.
+        if values.translate(None, _VALUES) or brackets != (pair * (len(brackets) // 2 + 1))[: len(brackets)]:
             raise _UnknownError(f"a row of {self._table} is of no known form")
         self._in_row ^= bool(len(brackets) % 2)
         self._rows[self._table] += brackets.count(b")")

@@ -96,7 +96,7 @@ class TestMySQL:
     def test_rows_that_cannot_be_counted_are_unknown_and_that_is_told(self, tools: Tools) -> None:
         dump, _taken = tools.dump(WHOLE.replace("(2)", "(NOW())"))
         assert dump.told().tables is None
-        assert dump.notes == ["the rows of the dump cannot be counted: a row of a has a value of no known kind"]
+        assert dump.notes == ["the rows of the dump cannot be counted: a row of a is of no known form"]
 
     def test_an_account_that_may_not_read_events_dumps_the_rest(self, tools: Tools) -> None:
         """As that of Jira, whose vendor wants no right to them to be granted."""
