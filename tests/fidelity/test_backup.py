@@ -18,6 +18,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_re
 
 from .held import WAITING, begin
 from .lab import BY_HAND, CHECKOUT, Lab, Outcome, differing
+from .repositories import open_at_once
 
 JIRA, BITBUCKET, SERVER = "jira1", "bitbucket1", "repository1"
 HOSTS = (f"{JIRA}=jira_database:bookworm", f"{BITBUCKET}=bitbucket_database:trixie", f"{SERVER}=repository:bookworm")
@@ -62,6 +63,7 @@ class Story:
         self.before = lab.snapshot(JIRA)
         self.harden = self.play("harden")
         self.after = lab.snapshot(JIRA)
+        open_at_once(lab, SERVER, "jira", PASSWORD)
         self.second = self.play("harden")
 
     def play(self, playbook: str, *arguments: str, **variables: Any) -> Outcome:
@@ -214,6 +216,7 @@ class Locked:
         self.lab.sh(
             BITBUCKET, f"systemd-run -q --unit=maintenance {run}; until ss -ltn | grep -q :{PORT}; do sleep 0.1; done"
         )
+        open_at_once(self.lab, SERVER, "jira-bitbucket", PASSWORD)
         self.harden = story.lab.play(
             "harden",
             *ROLE[:3],

@@ -14,6 +14,7 @@ import pytest
 
 from .held import WAITING, begin
 from .lab import BY_HAND, Lab
+from .repositories import open_at_once
 
 N1, N2, SERVER = "jira1", "jira2", "repository1"
 HOSTS = (f"{N1}=jira_database:bookworm", f"{N2}=jira_database:trixie", f"{SERVER}=repository:bookworm")
@@ -58,6 +59,7 @@ class Story:
             "password": PASSWORD,
             "environment": {"RESTIC_CACERT": CA},
         }
+        open_at_once(lab, SERVER, "jira", PASSWORD)
         self.harden = self.play("harden")
         config = json.loads(lab.sh(N1, "cat /etc/atlassian-dc/backup/jira.json"))
         self.key, self.clustered = str(config["key"]), bool(config["clustered"])

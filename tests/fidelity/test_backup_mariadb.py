@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from .lab import BY_HAND, Lab, Outcome
+from .repositories import open_at_once
 
 HOST, SERVER = "jira1", "repository1"
 HOSTS = (f"{HOST}=jira_mariadb:trixie", f"{SERVER}=repository:bookworm")
@@ -41,6 +42,7 @@ class Story:
         certificate = lab.sh(SERVER, "cat /etc/repository/certificate.pem")
         lab.sh(HOST, f"cat > {CA} <<'END'\n{certificate}END\n")
         lab.sh(HOST, f"mariadb --default-character-set=utf8mb4 <<'END'\n{SQL}\nEND\n")
+        open_at_once(lab, SERVER, "jira", PASSWORD)
         self.harden = self.play("harden", "--tags", "backup")
         self.first = self.state()
         self.manifest = self.newest_manifest()

@@ -17,6 +17,7 @@ import pytest
 
 from .held import WAITING, begin, go_on
 from .lab import BY_HAND, Lab, Outcome
+from .repositories import open_at_once
 
 OLD, NEW, SERVER = "bitbucket1", "bitbucket2", "repository1"
 """With the systemd of Debian 12, and that of Debian 13; and what keeps their backups."""
@@ -79,6 +80,7 @@ class Story:
                 runuser -u postgres -- psql -q -d bitbucketdb -c 'alter table pushes owner to bitbucketdbuser'
                 """,
             )
+            open_at_once(lab, SERVER, host, PASSWORD)
         self.check = self.play("harden", "--check")
         self.harden = self.play("harden")
         self.second = self.play("harden")

@@ -16,6 +16,7 @@ import pytest
 
 from .held import WAITING, go_on, hold, put, reached
 from .lab import BY_HAND, Lab, Outcome, Run
+from .repositories import open_at_once
 
 HOST, FRESH, TRIED, REPOSITORY = "jira1", "jira2", "drill1", "repo1"
 """The host that is backed up, one that gets its backup, one that tries it, and one that keeps it."""
@@ -105,6 +106,7 @@ class Story:
         for host in (HOST, FRESH, TRIED):
             lab.sh(host, f"cat > {CERTIFICATE} << 'END'\n{certificate}END\n")
         lab.sh(HOST, EDIT)
+        open_at_once(lab, REPOSITORY, "a", PASSWORD)
         self.backup = lab.play(
             "harden",
             "--tags",

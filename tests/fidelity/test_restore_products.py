@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from .lab import BY_HAND, CHECKOUT, Lab
+from .repositories import open_at_once
 
 REPOSITORY = "repo1"
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of a repository that lives for a minute
@@ -84,6 +85,8 @@ class Story:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.trust()
+        for name in PRODUCTS:
+            open_at_once(lab, REPOSITORY, name, PASSWORD)
         begun = {name: self.on(name, CHANGE).strip() for name in PRODUCTS}
         only = ("--limit", ",".join(PRODUCTS))
         text = (CHECKOUT / "tests/maintenance.py").read_text(encoding="utf-8")
