@@ -33,7 +33,7 @@ LAST_LINES = 10
 # The longest check has test hosts and often waits for them; two others compute meanwhile.
 WORKERS = 3
 # Tests with hosts expect things to happen in time: whatever has none gives way to them.
-GIVE_WAY = ("nice", "-n", "5")
+GIVE_WAY = ("nice", "-n", "10")
 # Targets that are a script of their own, with hosts of one image.
 SCRIPTS = {"demo": "tests/demo.py", "bench": "tests/bench/bench.py"}
 
