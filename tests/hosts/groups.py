@@ -536,7 +536,10 @@ class Group:
             wanted = {self.container(name) for name in names}
             containers = [container for container in containers if container in wanted]
         if containers:
-            self.podman.run("rm", "--force", "--time=0", "--volumes", *containers)
+            remove = ("rm", "--force", "--time=0", "--volumes", *containers)
+            # One that ends by itself at that moment is taken for a failure; the next time it has ended.
+            if self.podman.run(*remove, check=False).returncode != 0:
+                self.podman.run(*remove)
 
     def _close_connections(self) -> None:
         """End kept connections: one to a host that is gone would make the next user of its address hang."""
