@@ -18,7 +18,7 @@ from ansible_collections.atlassian_dc.hardening.plugins.module_utils._restore_re
 
 from .held import WAITING, begin
 from .lab import BY_HAND, CHECKOUT, Lab, Outcome, differing
-from .repositories import open_at_once
+from .repositories import PASSWORD, open_at_once, repository, restic, trust
 
 JIRA, BITBUCKET, SERVER = "jira1", "bitbucket1", "repository1"
 HOSTS = (f"{JIRA}=jira_database:bookworm", f"{BITBUCKET}=bitbucket_database:trixie", f"{SERVER}=repository:bookworm")
@@ -28,8 +28,6 @@ UNIT = "atlassian-dc-backup@jira"
 STATE = "/var/lib/atlassian-dc-backup/jira/last.json"
 SECRETS = "/etc/atlassian-dc/backup/jira.secrets.json"
 HOME = "/var/atlassian/application-data/jira"
-CA = "/etc/ssl/certs/backup.pem"
-PASSWORD = "open sesame"  # noqa: S105 - of a repository of this test
 Row = Callable[[str, str, str, bool], None]
 
 
@@ -38,15 +36,7 @@ class Story:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        certificate = lab.sh(SERVER, "cat /etc/repository/certificate.pem")
-        for host in (JIRA, BITBUCKET):
-            lab.sh(host, f"cat > {CA} <<'END'\n{certificate}END\n")
-        address = lab.group.hosts()[SERVER].address
-        self.repository: dict[str, Any] = {
-            "url": f"rest:https://backup:take-and-keep@{address}:8000/jira",
-            "password": PASSWORD,
-            "environment": {"RESTIC_CACERT": CA},
-        }
+        trust(lab, SERVER, JIRA, BITBUCKET)
         # A file of each kind that restic could stumble over.
         lab.sh(
             JIRA,
@@ -63,7 +53,7 @@ class Story:
         self.before = lab.snapshot(JIRA)
         self.harden = self.play("harden")
         self.after = lab.snapshot(JIRA)
-        open_at_once(lab, SERVER, "jira", PASSWORD)
+        open_at_once(lab, SERVER, "jira")
         self.second = self.play("harden")
 
     def play(self, playbook: str, *arguments: str, **variables: Any) -> Outcome:
@@ -71,7 +61,7 @@ class Story:
             playbook,
             *ROLE,
             *arguments,
-            atlassian_dc_backup_repository=self.repository,
+            atlassian_dc_backup_repository=repository(SERVER, "jira"),
             **BY_HAND,
             **variables,
         )
@@ -88,19 +78,17 @@ class Story:
         self.lab.sh(JIRA, f"systemctl start {UNIT} || true")
         return self.state()
 
-    def restic(self, *arguments: str) -> str:
-        """Ask the repository on its own host."""
-        words = " ".join(f"'{argument}'" for argument in arguments)
-        return self.lab.sh(SERVER, f"RESTIC_PASSWORD='{PASSWORD}' restic -r /srv/repository/jira --no-lock {words}")
+    def restic(self, words: str) -> str:
+        return restic(self.lab, SERVER, "jira", words)
 
     def whole(self) -> set[str]:
         """Return the names of the backups that have a manifest."""
-        found = json.loads(self.restic("snapshots", "--json", "--tag", "part=manifest"))
+        found = json.loads(self.restic("snapshots --json --tag part=manifest"))
         return {tag.partition("=")[2] for item in found for tag in item["tags"] if tag.startswith("backup=")}
 
     def part(self, name: str) -> str:
         """Return the newest snapshot of a part."""
-        found = json.loads(self.restic("snapshots", "--json", "--tag", f"part={name}"))
+        found = json.loads(self.restic(f"snapshots --json --tag part={name}"))
         return str(max(found, key=lambda item: item["time"])["id"])
 
 
@@ -166,7 +154,7 @@ def test_files_come_back_as_they_are(story: Story, row: Row) -> None:
         f"find {HOME}/data {HOME}/plugins/installed-plugins -type f -printf '%p %s %m %T@ ' -exec sha256sum {{}} \\;"
     )
     here = story.lab.sh(JIRA, f"{listed} | sort")
-    story.restic("restore", snapshot, "--target", "/srv/back")
+    story.restic(f"restore {snapshot} --target /srv/back")
     there = story.lab.sh(SERVER, f"{listed.replace(HOME, '/srv/back' + HOME)} | sed s,/srv/back,,g | sort")
     row("backup: files that come back", f"{len(here.splitlines())}", f"{len(there.splitlines())}", here == there)
     assert here == there
@@ -175,17 +163,12 @@ def test_files_come_back_as_they_are(story: Story, row: Row) -> None:
 
 def test_the_database_comes_back_as_it_is(story: Story, row: Row) -> None:
     """Its text, as a dump of the restored one has it, and the rows that the manifest tells."""
-    story.lab.sh(SERVER, "echo")
     last = story.backup()
     assert last["result"] == "success", last
     dump = story.part("database")
-    text = story.restic("dump", story.part("manifest"), "/manifest.json")
+    text = story.restic(f"dump {story.part('manifest')} /manifest.json")
     manifest = json.loads(text)
-    story.lab.sh(
-        SERVER,
-        f"RESTIC_PASSWORD='{PASSWORD}' restic -r /srv/repository/jira --no-lock dump {dump} /database.dump"
-        " > /srv/database.dump",
-    )
+    story.restic(f"dump {dump} /database.dump > /srv/database.dump")
     size = int(story.lab.sh(SERVER, "stat -c %s /srv/database.dump"))
     digest = story.lab.sh(SERVER, "sha256sum /srv/database.dump").split()[0]
     part = next(part for part in manifest["parts"] if part["part"] == "database")
@@ -216,12 +199,12 @@ class Locked:
         self.lab.sh(
             BITBUCKET, f"systemd-run -q --unit=maintenance {run}; until ss -ltn | grep -q :{PORT}; do sleep 0.1; done"
         )
-        open_at_once(self.lab, SERVER, "jira-bitbucket", PASSWORD)
+        open_at_once(self.lab, SERVER, "bitbucket")
         self.harden = story.lab.play(
             "harden",
             *ROLE[:3],
             BITBUCKET,
-            atlassian_dc_backup_repository={**story.repository, "url": story.repository["url"] + "-bitbucket"},
+            atlassian_dc_backup_repository=repository(SERVER, "bitbucket"),
             **BY_HAND,
             atlassian_dc_credentials={"bitbucket": {"token": LOGIN}},
             atlassian_dc_instances=[{"product": "bitbucket", "url": f"http://127.0.0.1:{PORT}"}],

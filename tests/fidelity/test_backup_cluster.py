@@ -14,7 +14,7 @@ import pytest
 
 from .held import WAITING, begin
 from .lab import BY_HAND, Lab
-from .repositories import open_at_once
+from .repositories import open_at_once, repository, restic, trust
 
 N1, N2, SERVER = "jira1", "jira2", "repository1"
 HOSTS = (f"{N1}=jira_database:bookworm", f"{N2}=jira_database:trixie", f"{SERVER}=repository:bookworm")
@@ -22,8 +22,6 @@ CONTROLS = "DC-BKP-01,DC-BKP-03,DC-BKP-05"
 SHARED = "/mnt/jira-shared"
 HOME = "/var/atlassian/application-data/jira"
 UNIT = "atlassian-dc-backup@jira"
-CA = "/etc/ssl/certs/backup.pem"
-PASSWORD = "open sesame"  # noqa: S105 - of a repository of this test
 Row = Callable[[str, str, str, bool], None]
 
 
@@ -33,7 +31,7 @@ class Story:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         address = lab.group.hosts()[N1].address
-        certificate = lab.sh(SERVER, "cat /etc/repository/certificate.pem")
+        trust(lab, SERVER, N1, N2)
         lab.sh(
             N1,
             """
@@ -48,18 +46,12 @@ class Story:
             lab.sh(
                 name,
                 f"""
-                cat > {CA} <<'END'\n{certificate}END
                 printf 'jira.node.id = {name}\\njira.shared.home = {SHARED}\\n' > {HOME}/cluster.properties
                 sed -i -E 's,jdbc:postgresql://[^/]*/,jdbc:postgresql://{address}:5432/,' {HOME}/dbconfig.xml
                 """,
             )
         lab.sh(N1, f"mkdir -p {SHARED}/data/attachments; head -c 30000000 /dev/urandom > {SHARED}/data/attachments/a")
-        self.repository = {
-            "url": f"rest:https://backup:take-and-keep@{lab.group.hosts()[SERVER].address}:8000/jira",
-            "password": PASSWORD,
-            "environment": {"RESTIC_CACERT": CA},
-        }
-        open_at_once(lab, SERVER, "jira", PASSWORD)
+        open_at_once(lab, SERVER, "jira")
         self.harden = self.play("harden")
         config = json.loads(lab.sh(N1, "cat /etc/atlassian-dc/backup/jira.json"))
         self.key, self.clustered = str(config["key"]), bool(config["clustered"])
@@ -69,17 +61,16 @@ class Story:
         return self.lab.play(
             playbook,
             *("--tags", CONTROLS, "--limit", f"{N1},{N2}"),
-            atlassian_dc_backup_repository=self.repository,
+            atlassian_dc_backup_repository=repository(SERVER, "jira"),
             **BY_HAND,
         )
 
-    def restic(self, *words: str) -> str:
-        command = f"restic -q -r /srv/repository/jira --no-lock {' '.join(words)}"
-        return self.lab.sh(SERVER, f"RESTIC_PASSWORD='{PASSWORD}' {command}")
+    def restic(self, words: str) -> str:
+        return restic(self.lab, SERVER, "jira", words)
 
     def manifests(self, key: str) -> dict[str, str]:
         """Return who has made the backups of a key, by their names."""
-        told = json.loads(self.restic("snapshots", "--json", "--tag", f"instance={key},part=manifest"))
+        told = json.loads(self.restic(f"snapshots --json --tag instance={key},part=manifest"))
         found = [dict(tag.partition("=")[::2] for tag in item["tags"]) for item in told]
         return {item["backup"]: item["node"] for item in found}
 
@@ -95,12 +86,12 @@ class Story:
 
     def age(self) -> None:
         """Have all backups and claims be of long ago, in the same order."""
-        told = json.loads(self.restic("snapshots", "--json", "--tag", f"instance={self.key}"))
+        told = json.loads(self.restic(f"snapshots --json --tag instance={self.key}"))
         names = sorted({tag for item in told for tag in item["tags"] if tag.startswith("backup=")})
         for number, name in enumerate(names):
             old = f"backup=20200101T0000{number:02}Z"
             if name != old:
-                self.restic("tag", "--tag", f"instance={self.key},{name}", "--remove", name, "--add", old)
+                self.restic(f"tag --tag instance={self.key},{name} --remove {name} --add {old}")
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +112,7 @@ def test_one_node_makes_it_and_the_other_its_own_part(story: Story, row: Row) ->
     right = list(story.first.values()) == [N1] and list(own.values()) == [N2]
     row("cluster: who backs it up", f"{N1} all, {N2} its part", f"{story.first}, {own}", right)
     assert right
-    text = story.restic("dump", "--tag", f"instance={story.key},part=manifest", "latest", "/manifest.json")
+    text = story.restic(f"dump --tag instance={story.key},part=manifest latest /manifest.json")
     parts = {part["part"] for part in json.loads(text)["parts"]}
     assert parts >= {"database", "shared_home", f"home-{N1}"}
 

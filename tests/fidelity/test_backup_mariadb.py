@@ -13,14 +13,12 @@ from typing import Any
 import pytest
 
 from .lab import BY_HAND, Lab, Outcome
-from .repositories import open_at_once
+from .repositories import open_at_once, repository, restic, trust
 
 HOST, SERVER = "jira1", "repository1"
 HOSTS = (f"{HOST}=jira_mariadb:trixie", f"{SERVER}=repository:bookworm")
 UNIT = "atlassian-dc-backup@jira"
 STATE = "/var/lib/atlassian-dc-backup/jira/last.json"
-CA = "/etc/ssl/certs/backup.pem"
-PASSWORD = "open sesame"  # noqa: S105 - of a repository of this test
 HOME = "/var/atlassian/application-data/jira"
 SQL = (Path(__file__).parent / "hostile.sql").read_text(encoding="utf-8")
 DUMP = "mariadb-dump --skip-comments --hex-blob --routines --events --order-by-primary jiradb | sha256sum"
@@ -39,10 +37,9 @@ class Story:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        certificate = lab.sh(SERVER, "cat /etc/repository/certificate.pem")
-        lab.sh(HOST, f"cat > {CA} <<'END'\n{certificate}END\n")
+        trust(lab, SERVER, HOST)
         lab.sh(HOST, f"mariadb --default-character-set=utf8mb4 <<'END'\n{SQL}\nEND\n")
-        open_at_once(lab, SERVER, "jira", PASSWORD)
+        open_at_once(lab, SERVER, "jira")
         self.harden = self.play("harden", "--tags", "backup")
         self.first = self.state()
         self.manifest = self.newest_manifest()
@@ -63,13 +60,7 @@ class Story:
         self.vendor = self.backup()
 
     def play(self, playbook: str, *arguments: str, **variables: Any) -> Outcome:
-        address = self.lab.group.hosts()[SERVER].address
-        repository = {
-            "url": f"rest:https://backup:take-and-keep@{address}:8000/jira",
-            "password": PASSWORD,
-            "environment": {"RESTIC_CACERT": CA},
-        }
-        variables |= {"atlassian_dc_backup_repository": repository, **BY_HAND}
+        variables |= {"atlassian_dc_backup_repository": repository(SERVER, "jira"), **BY_HAND}
         return self.lab.play(playbook, *arguments, "--limit", HOST, **variables)
 
     def state(self) -> dict[str, Any]:
@@ -81,8 +72,7 @@ class Story:
         return self.state()
 
     def restic(self, words: str) -> str:
-        """Ask the repository on its own host."""
-        return self.lab.sh(SERVER, f"RESTIC_PASSWORD='{PASSWORD}' restic -q -r /srv/repository/jira --no-lock {words}")
+        return restic(self.lab, SERVER, "jira", words)
 
     def backups(self) -> int:
         return len(json.loads(self.restic("snapshots --json --tag part=manifest")))

@@ -17,12 +17,11 @@ import pytest
 
 from .held import WAITING, begin, go_on
 from .lab import BY_HAND, Lab, Outcome
-from .repositories import open_at_once
+from .repositories import open_at_once, repository, restic, trust
 
 OLD, NEW, SERVER = "bitbucket1", "bitbucket2", "repository1"
 """With the systemd of Debian 12, and that of Debian 13; and what keeps their backups."""
 HOSTS = (f"{OLD}=bitbucket_database:bookworm", f"{NEW}=bitbucket_database:trixie", f"{SERVER}=repository:bookworm")
-CA = "/etc/ssl/certs/backup.pem"
 CONTROLS = ("DC-BKP-01", "DC-BKP-03", "DC-BKP-05")
 HOME = "/var/atlassian/application-data/bitbucket"
 PUSHES = f"{HOME}/shared/data/repositories"
@@ -30,7 +29,6 @@ UNIT, SOCKET = "atlassian-dc-backup@bitbucket", "atlassian-dc-backup-snapshot-bi
 SHOWN = f"/run/atlassian-dc-backup-snapshots/bitbucket{HOME}"
 STATE = "/var/lib/atlassian-dc-backup/bitbucket/last.json"
 LEFT = "/var/lib/atlassian-dc-backup-snapshots/bitbucket"
-PASSWORD = "open sesame"  # noqa: S105 - of a repository of this test
 STORAGE = f"""#!/bin/sh
 set -eu
 at=$ATLASSIAN_DC_SNAPSHOT{HOME}
@@ -64,12 +62,11 @@ class Story:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        certificate = lab.sh(SERVER, "cat /etc/repository/certificate.pem")
+        trust(lab, SERVER, OLD, NEW)
         for host in (OLD, NEW):
             lab.sh(
                 host,
                 f"""
-                printf '%s' {shlex.quote(certificate)} > {CA}
                 printf '%s' {shlex.quote(STORAGE)} > /usr/local/sbin/storage
                 printf '%s' {shlex.quote(PUSHER)} > /usr/local/sbin/pusher
                 chmod 0755 /usr/local/sbin/storage /usr/local/sbin/pusher
@@ -80,7 +77,7 @@ class Story:
                 runuser -u postgres -- psql -q -d bitbucketdb -c 'alter table pushes owner to bitbucketdbuser'
                 """,
             )
-            open_at_once(lab, SERVER, host, PASSWORD)
+            open_at_once(lab, SERVER, host)
         self.check = self.play("harden", "--check")
         self.harden = self.play("harden")
         self.second = self.play("harden")
@@ -88,17 +85,11 @@ class Story:
     def play(self, playbook: str, *arguments: str, **variables: Any) -> Outcome:
         storage = {verb: ["/usr/local/sbin/storage", verb] for verb in ("create", "remove")}
         tags = ("--tags", ",".join(CONTROLS), "--limit", f"{OLD},{NEW}") if playbook == "harden" else ()
-        address = self.lab.group.hosts()[SERVER].address
-        repository = {
-            "url": f"rest:https://backup:take-and-keep@{address}:8000/{{{{ inventory_hostname }}}}",
-            "password": PASSWORD,
-            "environment": {"RESTIC_CACERT": CA},
-        }
         return self.lab.play(
             playbook,
             *tags,
             *arguments,
-            atlassian_dc_backup_repository=repository,
+            atlassian_dc_backup_repository=repository(SERVER, "{{ inventory_hostname }}"),
             atlassian_dc_backup_snapshot={"bitbucket": storage},
             **BY_HAND,
             **variables,
@@ -117,10 +108,8 @@ class Story:
         begin(self.lab, host, f"{UNIT}.service", "restic", first)
 
     def restic(self, host: str, words: str) -> str:
-        """Ask the repository of a host, on its own host."""
-        return self.lab.sh(
-            SERVER, f"RESTIC_PASSWORD='{PASSWORD}' restic -q -r /srv/repository/{host} --no-lock {words}"
-        )
+        """Ask the repository of a host."""
+        return restic(self.lab, SERVER, host, words)
 
     def manifest(self, host: str) -> dict[str, Any]:
         return dict(json.loads(self.restic(host, "dump --tag part=manifest latest /manifest.json")))

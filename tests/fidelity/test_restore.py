@@ -16,7 +16,7 @@ import pytest
 
 from .held import WAITING, go_on, hold, put, reached
 from .lab import BY_HAND, Lab, Outcome, Run
-from .repositories import open_at_once
+from .repositories import open_at_once, repository, trust
 
 HOST, FRESH, TRIED, REPOSITORY = "jira1", "jira2", "drill1", "repo1"
 """The host that is backed up, one that gets its backup, one that tries it, and one that keeps it."""
@@ -28,9 +28,7 @@ IMAGES = {
 }
 HOME = "/var/atlassian/application-data/jira"
 KEY = f"{HOST}-jira"
-PASSWORD = "correct-horse-battery"  # noqa: S105 - of a repository that lives for a minute
 INSTALL_PART = f"install-{HOST}"
-CERTIFICATE = "/etc/ssl/certs/repository.pem"
 UNITS = {TRIED: "atlassian-dc-drill.service", FRESH: "atlassian-dc-restore.service"}
 STAGES = {
     "before anything is restored": ("restic", f'case "$*" in *" restore "*) {WAITING} || true; esac'),
@@ -88,13 +86,9 @@ SILENT = "import socket, time; server = socket.create_server(('', 8001)); time.s
 Row = Callable[[str, str, str, bool], None]
 
 
-def repository(name: str = "a", password: str = PASSWORD) -> dict[str, Any]:
-    """Return the variable that tells where backups go."""
-    url = f"rest:https://backup:take-and-keep@{REPOSITORY}:8000/{name}/"
-    return {"url": url, "password": password, "environment": {"SSL_CERT_FILE": CERTIFICATE}}
-
-
-SILENT_REPOSITORY = {**repository(), "url": f"rest:http://{REPOSITORY}:8001/a/"}
+GOOD = repository(REPOSITORY, "jira")
+DAMAGED = repository(REPOSITORY, "damaged")
+SILENT_REPOSITORY = {**GOOD, "url": f"rest:http://{REPOSITORY}:8001/jira/"}
 
 
 class Story:
@@ -102,11 +96,9 @@ class Story:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        certificate = lab.sh(REPOSITORY, "cat /etc/repository/certificate.pem")
-        for host in (HOST, FRESH, TRIED):
-            lab.sh(host, f"cat > {CERTIFICATE} << 'END'\n{certificate}END\n")
+        trust(lab, REPOSITORY, HOST, FRESH, TRIED)
         lab.sh(HOST, EDIT)
-        open_at_once(lab, REPOSITORY, "a", PASSWORD)
+        open_at_once(lab, REPOSITORY, "jira")
         self.backup = lab.play(
             "harden",
             "--tags",
@@ -143,16 +135,16 @@ class Story:
         self.left_silent = lab.sh(TRIED, LEFT)
         self.drilled_again = self.drill()
         self.left_again = lab.sh(TRIED, LEFT)
-        self.locks = lab.sh(REPOSITORY, "ls /srv/repository/a/locks")
-        self.wrong_password = self.drill(atlassian_dc_backup_repository=repository(password="other"))  # noqa: S106
+        self.locks = lab.sh(REPOSITORY, "ls /srv/repository/jira/locks")
+        self.wrong_password = self.drill(atlassian_dc_backup_repository=repository(REPOSITORY, "jira", "other"))
         damage = """
         cd /srv/repository
-        cp -a a damaged
+        cp -a jira damaged
         pack=$(ls -S damaged/data/*/* | head -n 1)
         printf XXXXXXXX | dd of="$pack" bs=1 seek=2000 conv=notrunc 2>/dev/null
         """
         lab.sh(REPOSITORY, damage)
-        self.damaged = self.drill(atlassian_dc_backup_repository=repository("damaged"))
+        self.damaged = self.drill(atlassian_dc_backup_repository=DAMAGED)
         self.failed = self.audit()
 
     def restore_it(self) -> None:
@@ -167,7 +159,7 @@ class Story:
         self.silent = self.restore(
             "--check", atlassian_dc_restore_wait=5, atlassian_dc_backup_repository=SILENT_REPOSITORY
         )
-        self.damaged_restore = self.restore(atlassian_dc_backup_repository=repository("damaged"))
+        self.damaged_restore = self.restore(atlassian_dc_backup_repository=DAMAGED)
         self.nothing = lab.sh(FRESH, HALF)
         lab.sh(FRESH, f"mount -t tmpfs -o size=1m,mode=0755 tmpfs {SMALL}")
         self.small = self.restore()
@@ -192,7 +184,7 @@ class Story:
         self.account = lab.served_by(FRESH)
 
     def said(self, **more: Any) -> dict[str, Any]:
-        return {"atlassian_dc_backup_repository": repository(), **more}
+        return {"atlassian_dc_backup_repository": GOOD, **more}
 
     def audit(self) -> Outcome:
         return self.lab.play("audit", "--tags", "DC-BKP-04", "--limit", HOST, **self.said())

@@ -16,11 +16,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from .lab import BY_HAND, CHECKOUT, Lab
-from .repositories import open_at_once
+from .repositories import open_at_once, repository, restic, trust
 
 REPOSITORY = "repo1"
-PASSWORD = "correct-horse-battery"  # noqa: S105 - of a repository that lives for a minute
-CERTIFICATE = "/etc/ssl/certs/repository.pem"
 HOMES = "/var/atlassian/application-data"
 HASHES = "find . -type f ! -newermt @{} -print0 | sort -z | xargs -0 sha256sum"
 """Of files that have not changed since a point in time."""
@@ -84,9 +82,9 @@ class Story:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.trust()
+        trust(lab, REPOSITORY, *PRODUCTS)
         for name in PRODUCTS:
-            open_at_once(lab, REPOSITORY, name, PASSWORD)
+            open_at_once(lab, REPOSITORY, name)
         begun = {name: self.on(name, CHANGE).strip() for name in PRODUCTS}
         only = ("--limit", ",".join(PRODUCTS))
         text = (CHECKOUT / "tests/maintenance.py").read_text(encoding="utf-8")
@@ -108,7 +106,7 @@ class Story:
         self.installed = {name: self.edited(name) for name in PRODUCTS}
         # Other hosts, though they are called the same.
         lab.up(list(IMAGES))
-        self.trust()
+        trust(lab, REPOSITORY, *PRODUCTS)
         self.fresh = {name: self.edited(name) for name in PRODUCTS}
         for name in PRODUCTS:
             self.on(name, DESTROY)
@@ -127,12 +125,6 @@ class Story:
         self.installed_after = {name: self.edited(name) for name in PRODUCTS}
         self.status = {name: self.started(name) for name in PRODUCTS}
 
-    def trust(self) -> None:
-        """Have each host trust the certificate of the repository."""
-        certificate = self.lab.sh(REPOSITORY, "cat /etc/repository/certificate.pem")
-        for name in PRODUCTS:
-            self.lab.sh(name, f"cat > {CERTIFICATE} << 'END'\n{certificate}END\n")
-
     def on(self, name: str, script: str) -> str:
         """Run a script that is made for a product on its host."""
         return self.lab.sh(name, script.format(home=f"{HOMES}/{name}", **PRODUCTS[name]._asdict()))
@@ -148,11 +140,9 @@ class Story:
     @staticmethod
     def repository() -> dict[str, Any]:
         # Each has one of its own: two that make the same one at the same moment spoil it.
-        url = f"rest:https://backup:take-and-keep@{REPOSITORY}:8000/{{{{ inventory_hostname }}}}/"
-        told = {"url": url, "password": PASSWORD, "environment": {"SSL_CERT_FILE": CERTIFICATE}}
         url_of = f"{{'url': 'http://127.0.0.1:{PORT}'}} if inventory_hostname == 'bitbucket' else {{}}"
         return {
-            "atlassian_dc_backup_repository": told,
+            "atlassian_dc_backup_repository": repository(REPOSITORY, "{{ inventory_hostname }}"),
             **BY_HAND,
             "atlassian_dc_credentials": {"bitbucket": {"token": TOKEN}},
             "atlassian_dc_instances": f"{{{{ [{{'product': inventory_hostname}} | combine({url_of})] }}}}",
@@ -160,12 +150,8 @@ class Story:
 
     def manifest(self, name: str) -> dict[str, Any]:
         """Return the manifest of a product's backup as it is in the repository."""
-        text = self.lab.sh(
-            REPOSITORY,
-            f"export RESTIC_PASSWORD={PASSWORD} RESTIC_REPOSITORY=/srv/repository/{name};"
-            f" restic -q dump --tag instance={name}-{name},part=manifest latest /manifest.json",
-        )
-        return dict(json.loads(text))
+        words = f"dump --tag instance={name}-{name},part=manifest latest /manifest.json"
+        return dict(json.loads(restic(self.lab, REPOSITORY, name, words)))
 
     def hashes(self, name: str, begun: str) -> dict[str, str]:
         """Return hashes of what lies in a home, by path."""
