@@ -26,6 +26,7 @@ sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / ".collections")]
 
 from fidelity import login_lines  # noqa: E402
 from fidelity.lab import Lab  # noqa: E402
+from fidelity.repositories import repository, trust  # noqa: E402
 from fidelity.shipped import DISTURBANCES, FIVE, LOGS, UNIT, Disturbed  # noqa: E402
 from hosts.progress import HostsError, fail, say, step  # noqa: E402
 from unit.doubles import asked  # noqa: E402
@@ -485,17 +486,11 @@ def back_up_on(distribution: str, rounds: int) -> tuple[list[float], int, float]
         try:
             hosts = [f"{name}=jira_database:{distribution}" for name in (host, fresh)]
             lab.up([*hosts, f"{server}=repository:bookworm"])
-            certificate = lab.sh(server, "cat /etc/repository/certificate.pem")
-            for name in (host, fresh):
-                lab.sh(name, f"cat > /etc/ssl/backup.pem <<'END'\n{certificate}END\n")
+            trust(lab, server, host, fresh)
             lab.sh(host, LINK)
             lab.sh(server, LINK)
             settings: dict[str, Any] = {
-                "atlassian_dc_backup_repository": {
-                    "url": f"rest:https://backup:take-and-keep@{lab.group.hosts()[server].address}:8000/jira",
-                    "password": "bench",
-                    "environment": {"RESTIC_CACERT": "/etc/ssl/backup.pem"},
-                },
+                "atlassian_dc_backup_repository": repository(server, "jira"),
                 "atlassian_dc_backup_prune": False,
             }
             # The first backup, of nearly nothing, makes the repository.

@@ -70,9 +70,8 @@ def open_at_once(lab: Lab, server: str, name: str) -> None:
         server,
         f"""
         cd {FOLDER}/{name}/keys
-        printf %s {shlex.quote(key)} > ../{digest}
         rm -f -- *
-        mv ../{digest} .
+        printf %s {shlex.quote(key)} > {digest}
         """,
     )
 

@@ -139,7 +139,6 @@ class Story:
 
     @staticmethod
     def repository() -> dict[str, Any]:
-        # Each has one of its own: two that make the same one at the same moment spoil it.
         url_of = f"{{'url': 'http://127.0.0.1:{PORT}'}} if inventory_hostname == 'bitbucket' else {{}}"
         return {
             "atlassian_dc_backup_repository": repository(REPOSITORY, "{{ inventory_hostname }}"),
