@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .images import DEFAULT_DISTRIBUTION, Apt, Images
-from .podman import NETWORK_PREFIX, SYSTEM_PATH, Podman
+from .podman import NETWORK_PREFIX, SYSTEM_PATH, Podman, write_whole
 from .progress import HostsError, say
 
 DEFAULT_IMAGE = "jira"
@@ -135,9 +135,9 @@ class Group:
 
     def _save(self, hosts: dict[str, Host]) -> None:
         self.dir.mkdir(parents=True, exist_ok=True)
-        new = self.dir / "hosts.json.new"
-        new.write_text(json.dumps({name: asdict(host) for name, host in hosts.items()}, indent=2) + "\n")
-        new.rename(self.dir / "hosts.json")
+        write_whole(
+            self.dir / "hosts.json", json.dumps({name: asdict(host) for name, host in hosts.items()}, indent=2) + "\n"
+        )
 
     def controller(self) -> list[str]:
         """Return the addresses of this machine, as its hosts see them."""
@@ -234,7 +234,7 @@ class Group:
         name = prefix + secrets.token_hex(3)
         self.podman.run(*arguments, name)
         self.dir.mkdir(parents=True, exist_ok=True)
-        (self.dir / "network").write_text(name)
+        write_whole(self.dir / "network", name)
         return network
 
     @staticmethod
@@ -262,11 +262,12 @@ class Group:
         for key in [self.key, *(self.dir / f"host_{name}" for name in known)]:
             if not key.exists():
                 _output(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"test {key.name}", "-f", str(key)])
-        self.known_hosts.write_text(
+        write_whole(
+            self.known_hosts,
             "".join(
                 f"{','.join(filter(None, (host.address, host.address6)))} {(self.dir / f'host_{name}.pub').read_text()}"
                 for name, host in known.items()
-            )
+            ),
         )
 
     def _start(self, host: Host, image: str, known: dict[str, Host]) -> None:
@@ -366,9 +367,7 @@ class Group:
             "      -o ControlMaster=auto -o ControlPersist=60s\n"
             f"      -o ControlPath={self.control_dir}/%C\n"
         )
-        new = self.dir / "inventory.yml.new"
-        new.write_text(text)
-        new.rename(self.inventory)
+        write_whole(self.inventory, text)
 
     def _write_ssh_config(self, known: dict[str, Host]) -> None:
         hosts = "".join(
@@ -384,7 +383,7 @@ class Group:
             "  ConnectTimeout 60\n"
             "  BatchMode yes\n"
         )
-        self.ssh_config.write_text(hosts + options)
+        write_whole(self.ssh_config, hosts + options)
 
     def ssh_argv(self, name: str, *command: str) -> list[str]:
         """Command line that logs in to a host, or runs a command on it, through a connection of its own."""

@@ -136,6 +136,13 @@ def locked(path: Path, shared: bool = False) -> Iterator[None]:
         yield
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file in one step: who reads it meanwhile, or after a crash, has the old text or the new one."""
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    new.write_text(text)
+    new.rename(path)
+
+
 def remove_empty_bridges() -> None:
     """Remove bridges of test networks that nothing is attached to: a start that was killed leaves its bridge behind."""
     for link in json.loads(_run(["ip", "-json", "address", "show", "type", "bridge"]) or "[]"):
@@ -222,7 +229,7 @@ class Podman:
             self._drop_moved_store()
             self.store.mkdir(parents=True, exist_ok=True)
             (self.state / ".gitignore").write_text("*\n")
-            (self.store / "location").write_text(f"{self.id}\n")
+            write_whole(self.store / "location", f"{self.id}\n")
             self._write_config()
             allow_watchers()
             self.run_dir.mkdir(parents=True, exist_ok=True)
@@ -262,7 +269,8 @@ class Podman:
                 "",
             )
         )
-        (self.store / "containers.conf").write_text(text)
+        # Calls of other processes read it at any moment; without it podman would look for everything elsewhere.
+        write_whole(self.store / "containers.conf", text)
 
     def _make_namespace(self) -> None:
         """Make a mount namespace with plain version 2 control groups, kept alive by a bind mount."""
