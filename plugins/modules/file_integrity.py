@@ -355,7 +355,7 @@ class Integrity:
 
     def run(self) -> None:
         """Judge, and put right what may be."""
-        exists, kept = self._drift_of_baseline(), self._drift_of_copy()
+        exists, kept, why = self._drift_of_baseline(), self._drift_of_copy(), self._reason_of_copy()
         try:
             if exists and self.findings.enforces(EXISTS):
                 self.host.install(self.found)
@@ -375,7 +375,7 @@ class Integrity:
             self.unreadable = look.unreadable
         self._tell_baseline(exists)
         self._tell_differences()
-        self._tell_copy(kept)
+        self._tell_copy(kept, why)
 
     def _reread(self) -> None:
         self.baseline = Baseline(self.found.baseline, self.params["kept_sha256"], None)
@@ -617,15 +617,19 @@ class Integrity:
             drift.append(evidence(f"{BASELINE}: {path}", words(kept, _named), words(mine, _named)))
         return drift
 
-    def _tell_copy(self, before: list[Evidence]) -> None:
+    def _reason_of_copy(self) -> str:
+        """Return why the baseline and the one that is kept are not the same, where they are not."""
+        if self.baseline.kept_sha256 is None:
+            return "no copy of the baseline is kept on this controller"
+        if self.baseline.on_host is None:
+            return "the baseline that is kept on the controller is gone from the host"
+        return "the baseline of the host is not the one that is kept on the controller: it was altered"
+
+    def _tell_copy(self, before: list[Evidence], reason: str) -> None:
         baseline, enforced = self.baseline, self.findings.enforces(KEPT)
         if enforced and (self.announced or self.to_be_kept is not None):
             kept = "none" if baseline.kept_sha256 is None else "another one"
             self.changes.announce(COPY, "content", kept, "as on the host")
-        if baseline.kept_sha256 is None:
-            reason = "no copy of the baseline is kept on this controller"
-        else:
-            reason = "the baseline of the host is not the one that is kept on the controller: it was altered"
         same = baseline.kept_sha256 is not None and not baseline.altered
         repaired = (same or self.to_be_kept is not None) and not self.refused
         self.findings.judge(KEPT, None, before, reason, repaired=repaired)

@@ -170,6 +170,7 @@ def test_an_altered_baseline_needs_the_copy_and_is_put_back(case: Case) -> None:
     assert [entry["target"] for entry in found.changes.entries] == [BASELINE]
     [_whole, path] = next(result["evidence"] for result in found.findings.results if result["control"] == "DC-FIM-03")
     assert path["what"] == f"{BASELINE}: {case.file}"
+    assert "it was altered" in reason(found, "DC-FIM-03")
     kept = case.kept
     assert statuses(case.run()) == ["pass", "fail", "fixed"]
     assert case.host.baseline == case.kept == kept
@@ -188,6 +189,7 @@ def test_a_lost_baseline_is_not_taken_anew(case: Case) -> None:
     case.run()
     case.file.write_text("evil")
     case.host.baseline = None
+    assert "gone from the host" in reason(case.run(check_mode=True), "DC-FIM-03")
     assert statuses(case.run()) == ["fixed", "fail", "fixed"]
     assert case.host.checked == 1
 
