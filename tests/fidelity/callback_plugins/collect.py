@@ -31,7 +31,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         held = Path(os.environ["COLLECT_FILE"] + ".held")
-        if task.name == os.environ.get("HOLD_BEFORE") and not held.exists():
+        if task.name and task.name == os.environ.get("HOLD_BEFORE") and not held.exists():
             held.touch()
             while not held.with_suffix(".go").exists():
                 time.sleep(0.02)
