@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -51,6 +52,8 @@ group=/sys/fs/cgroup$1
 shift
 exec nsenter --all --target "$@"
 """
+# What podman says, whatever it was asked, while a host runs whose network went with the mount namespace it began in.
+LOST_NETWORK = re.compile(r"retrieving network namespace at /run/netns/([\w-]+): failed to Statfs")
 # Podman starts these from its own folders, not through PATH.
 HELPERS = {
     "netavark": "netavark",
@@ -309,8 +312,16 @@ class Podman:
     def run(self, *arguments: str, data: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess[bytes]:
         """Run podman, output captured."""
         self.prepare()
-        # Not in the caller's folder: podman would look for it inside its namespace.
-        done = subprocess.run(self.argv(*arguments), input=data, capture_output=True, cwd="/", check=False)
+        given: set[str] = set()
+        while True:
+            # Not in the caller's folder: podman would look for it inside its namespace.
+            done = subprocess.run(self.argv(*arguments), input=data, capture_output=True, cwd="/", check=False)
+            lost = LOST_NETWORK.search(done.stderr.decode("utf-8", "replace"))
+            if done.returncode == 0 or not lost or lost[1] in given:
+                break
+            # An empty one in its place: with it the host can be removed. Another process may have made it meanwhile.
+            given.add(lost[1])
+            subprocess.run([*self._prefix, "ip", "netns", "add", lost[1]], capture_output=True, cwd="/", check=False)
         if check and done.returncode != 0:
             message = done.stderr.decode("utf-8", "replace").strip()
             raise HostsError(f"podman {' '.join(arguments[:3])} failed: {message}")
