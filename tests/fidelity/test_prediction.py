@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.atlassian_dc.hardening.plugins.plugin_utils._catalogue import load_catalogue
 
-from .lab import UNSAID, Lab, Outcome, differing
+from .lab import CHECKOUT, UNSAID, Lab, Outcome, differing
 
 HOSTS = {
     "jira12": "jira:bookworm",
@@ -29,6 +30,8 @@ AGAIN = "two12"
 MAX_EXECUTIONS = 15
 MAX_RATIO = 1.3
 """How many times as many executions a host with two products may cost as one with one."""
+PERFORMANCE = CHECKOUT / "docs" / "performance.md"
+"""What an audit costs, as it is told to people."""
 MINIMUM = 8
 """Controls that a badly kept host must fail at least."""
 SETTINGS: dict[str, Any] = {
@@ -288,6 +291,13 @@ def test_an_audit_needs_few_executions(story: Story, host: str, row: Row) -> Non
         len(executions) <= MAX_EXECUTIONS,
     )
     assert len(executions) <= MAX_EXECUTIONS
+
+
+def test_what_is_told_of_its_cost_is_still_so(story: Story, row: Row) -> None:
+    told = re.findall(r"with \*\*(\d+) executions of modules\*\* on the host", PERFORMANCE.read_text(encoding="utf-8"))
+    found = [str(len(story.audit.executions("jira12")))]
+    row("docs/performance.md: module executions of an audit", ", ".join(told), ", ".join(found), told == found)
+    assert told == found
 
 
 @pytest.mark.parametrize("run", ["audit", "harden"])
