@@ -261,6 +261,8 @@ def test_a_snapshot_that_is_taken_away_is_noticed(story: Story, row: Row) -> Non
     """As by a kill of the service that has made it."""
     story.begin(OLD)
     story.lab.sh(OLD, f"systemctl kill --kill-whom=all --signal=KILL '{SOCKET}@*'")
+    # Until what comes after the service has removed it, it is a good snapshot.
+    assert story.gone(OLD)
     go_on(story.lab, OLD)
     text = story.lab.sh(
         OLD,
