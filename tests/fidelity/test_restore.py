@@ -16,7 +16,7 @@ import pytest
 
 from .held import WAITING, go_on, hold, put, reached
 from .lab import BY_HAND, Lab, Outcome, Run
-from .repositories import open_at_once, repository, trust
+from .repositories import FOLDER, open_at_once, repository, trust
 
 HOST, FRESH, TRIED, REPOSITORY = "jira1", "jira2", "drill1", "repo1"
 """The host that is backed up, one that gets its backup, one that tries it, and one that keeps it."""
@@ -135,10 +135,10 @@ class Story:
         self.left_silent = lab.sh(TRIED, LEFT)
         self.drilled_again = self.drill()
         self.left_again = lab.sh(TRIED, LEFT)
-        self.locks = lab.sh(REPOSITORY, "ls /srv/repository/jira/locks")
+        self.locks = lab.sh(REPOSITORY, f"ls {FOLDER}/jira/locks")
         self.wrong_password = self.drill(atlassian_dc_backup_repository=repository(REPOSITORY, "jira", "other"))
-        damage = """
-        cd /srv/repository
+        damage = f"""
+        cd {FOLDER}
         cp -a jira damaged
         pack=$(ls -S damaged/data/*/* | head -n 1)
         printf XXXXXXXX | dd of="$pack" bs=1 seek=2000 conv=notrunc 2>/dev/null

@@ -89,7 +89,7 @@ class Story:
         only = ("--limit", ",".join(PRODUCTS))
         text = (CHECKOUT / "tests/maintenance.py").read_text(encoding="utf-8")
         lab.sh("bitbucket", f"cat > /run/maintenance.py << 'END'\n{text}END\n{LOCKING}")
-        self.backup = lab.play("harden", "--tags", "backup", *only, **self.repository())
+        self.backup = lab.play("harden", "--tags", "backup", *only, **self.settings())
         # It is locked meanwhile: that is never begun by a play.
         lab.sh("bitbucket", "systemctl start atlassian-dc-backup@bitbucket")
         self.manifests = {name: self.manifest(name) for name in PRODUCTS}
@@ -113,7 +113,7 @@ class Story:
         self.restored = {
             name: lab.play(
                 "restore",
-                **self.repository(),
+                **self.settings(),
                 atlassian_dc_restore_host=name,
                 atlassian_dc_restore_instance=f"{name}-{name}",
                 atlassian_dc_restore_overwrite=[f"install-{name}"],
@@ -138,7 +138,7 @@ class Story:
         return {line[66:]: line[:64] for line in self.lab.sh(name, f"sha256sum {files}").splitlines()}
 
     @staticmethod
-    def repository() -> dict[str, Any]:
+    def settings() -> dict[str, Any]:
         url_of = f"{{'url': 'http://127.0.0.1:{PORT}'}} if inventory_hostname == 'bitbucket' else {{}}"
         return {
             "atlassian_dc_backup_repository": repository(REPOSITORY, "{{ inventory_hostname }}"),

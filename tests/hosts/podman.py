@@ -52,6 +52,11 @@ group=/sys/fs/cgroup$1
 shift
 exec nsenter --all --target "$@"
 """
+# Gives a mount namespace plain version 2 control groups.
+PLAIN_GROUPS = (
+    "umount --recursive /sys/fs/cgroup 2>/dev/null || umount --lazy /sys/fs/cgroup || true; "
+    "mount -t cgroup2 cgroup2 /sys/fs/cgroup"
+)
 # What podman says, whatever it was asked, while a host runs whose network went with the mount namespace it began in.
 LOST_NETWORK = re.compile(r"retrieving network namespace at /run/netns/([\w-]+): failed to Statfs")
 # Podman starts these from its own folders, not through PATH.
@@ -140,8 +145,11 @@ def locked(path: Path, shared: bool = False) -> Iterator[None]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file in one step: who reads it meanwhile, or after a crash, has the old text or the new one."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    """Write a file in one step: who reads it meanwhile, or after a crash, has the old text or the new one.
+
+    Who writes it holds a lock.
+    """
+    new = path.with_name(f"{path.name}.new")
     new.write_text(text)
     new.rename(path)
 
@@ -288,10 +296,7 @@ class Podman:
             _run(["umount", str(self.namespace)])
         self.namespace.touch()
         _run(["unshare", f"--mount={self.namespace}", "true"])
-        script = (
-            "umount --recursive /sys/fs/cgroup 2>/dev/null || umount --lazy /sys/fs/cgroup || true; "
-            "mount -t cgroup2 cgroup2 /sys/fs/cgroup && mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns"
-        )
+        script = f"{PLAIN_GROUPS} && mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns"
         _run(["nsenter", f"--mount={self.namespace}", "--", "sh", "-c", script])
         complete.touch()
 
@@ -316,14 +321,16 @@ class Podman:
         while True:
             # Not in the caller's folder: podman would look for it inside its namespace.
             done = subprocess.run(self.argv(*arguments), input=data, capture_output=True, cwd="/", check=False)
-            lost = LOST_NETWORK.search(done.stderr.decode("utf-8", "replace"))
-            if done.returncode == 0 or not lost or lost[1] in given:
+            if done.returncode == 0:
+                return done
+            message = done.stderr.decode("utf-8", "replace").strip()
+            lost = LOST_NETWORK.search(message)
+            if not lost or lost[1] in given:
                 break
             # An empty one in its place: with it the host can be removed. Another process may have made it meanwhile.
             given.add(lost[1])
             subprocess.run([*self._prefix, "ip", "netns", "add", lost[1]], capture_output=True, cwd="/", check=False)
-        if check and done.returncode != 0:
-            message = done.stderr.decode("utf-8", "replace").strip()
+        if check:
             raise HostsError(f"podman {' '.join(arguments[:3])} failed: {message}")
         return done
 
